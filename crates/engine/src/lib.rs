@@ -1,0 +1,1 @@
+//! An embedded image vector database whose neighbours survive noise.

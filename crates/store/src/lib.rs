@@ -1,0 +1,1 @@
+//! Disk: collections, exemplars, feature rows, bitmaps and their integrity.

@@ -1,0 +1,1 @@
+//! The TMM-NN method as a reranker plugin.
