@@ -1,0 +1,170 @@
+use std::io;
+use std::path::PathBuf;
+
+use plugin_api::ImageError;
+use thiserror::Error;
+
+/// Why a data set or one of its records cannot be read. Offsets count the bytes of the file's content from 0,
+/// after decompression where it is compressed; lines count from 1.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum DatasetError {
+    /// A file or folder cannot be opened or listed.
+    #[error("{} cannot be opened", path.display())]
+    Open {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// Reading failed; a damaged or cut off gzip stream shows up here too.
+    #[error("{} cannot be read at byte {offset}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Where reading stopped.
+        offset: u64,
+        /// What the system or the decompressor says.
+        #[source]
+        source: io::Error,
+    },
+    /// The files of a data set are not where they should be.
+    #[error("{} holds no {expected}; give the folder that the official archive was unpacked into", folder.display())]
+    Missing {
+        /// The folder searched.
+        folder: PathBuf,
+        /// The file that should be there.
+        expected: String,
+    },
+    /// A folder holds no image at all.
+    #[error("{} holds no image file ({skipped} other files); known are {}", folder.display(), crate::IMAGE_EXTENSIONS.join(", "))]
+    Empty {
+        /// The folder.
+        folder: PathBuf,
+        /// Files that are no images by their names.
+        skipped: usize,
+    },
+    /// The file begins with the wrong number.
+    #[error("{} begins with {found:#010x}, expected {expected:#010x}; is it another file of the set?", path.display())]
+    Magic {
+        /// The file.
+        path: PathBuf,
+        /// The number found.
+        found: u32,
+        /// The number that the format prescribes.
+        expected: u32,
+    },
+    /// The file ends too early.
+    #[error("{} ends at byte {found}, expected {expected} bytes or more; fetch it again", path.display())]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Bytes there are.
+        found: u64,
+        /// Bytes up to the end of what was being read.
+        expected: u64,
+    },
+    /// The file goes on after its last record.
+    #[error("{} goes on at byte {offset} after the {records} records that it announces", path.display())]
+    Trailing {
+        /// The file.
+        path: PathBuf,
+        /// Where it should end.
+        offset: u64,
+        /// Records announced.
+        records: u64,
+    },
+    /// Images and labels differ in number.
+    #[error("{} announces {images} images, {} announces {labels} labels", images_path.display(), labels_path.display())]
+    CountMismatch {
+        /// The file of the images.
+        images_path: PathBuf,
+        /// Images announced.
+        images: u64,
+        /// The file of the labels.
+        labels_path: PathBuf,
+        /// Labels announced.
+        labels: u64,
+    },
+    /// A label is not one of the set's classes.
+    #[error("{} has label {found} at byte {offset}, expected 0 to {most}", path.display())]
+    Label {
+        /// The file.
+        path: PathBuf,
+        /// Where the label stands.
+        offset: u64,
+        /// The label.
+        found: u8,
+        /// The largest label of the set.
+        most: u8,
+    },
+    /// A header announces images that are refused.
+    #[error("{} announces an image at byte {offset} that is refused", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// Where the header ends.
+        offset: u64,
+        /// What is wrong with the shape.
+        #[source]
+        source: ImageError,
+    },
+    /// A file is no binary PPM of 8 bits per sample.
+    #[error("{} is no 8-bit PPM at byte {offset}: expected {expected}", path.display())]
+    Ppm {
+        /// The file.
+        path: PathBuf,
+        /// Where it deviates.
+        offset: u64,
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// A table cannot be read as CSV.
+    #[error("{} cannot be read as a table", path.display())]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line.
+        #[source]
+        source: csv::Error,
+    },
+    /// A table lacks a column.
+    #[error("{} has no column \"{column}\" in line 1", path.display())]
+    Column {
+        /// The file.
+        path: PathBuf,
+        /// The column's name.
+        column: &'static str,
+    },
+    /// A field of a table makes no sense.
+    #[error("{}, line {line}: {column} is \"{found}\", expected {expected}", path.display())]
+    Field {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: u64,
+        /// The column's name.
+        column: &'static str,
+        /// The field as it stands.
+        found: String,
+        /// What should stand there.
+        expected: String,
+    },
+    /// A list of class names has the wrong length.
+    #[error("{} names {found} classes, expected {expected}", path.display())]
+    Names {
+        /// The file.
+        path: PathBuf,
+        /// Names found.
+        found: usize,
+        /// Classes of the set.
+        expected: usize,
+    },
+    /// A file's name is not UTF-8, so it cannot be a key.
+    #[error("{} has a name that is not UTF-8; rename it", path.display())]
+    FileName {
+        /// The file or folder.
+        path: PathBuf,
+    },
+}
