@@ -1,1 +1,48 @@
-//! An embedded image vector database whose neighbours survive noise.
+//! Lookalike: an embedded image vector database whose neighbours survive noise.
+//!
+//! An application brings a model ([`plugin_api::Embedder`]), opens a [`Database`] with it, ingests images into a
+//! [`Collection`] and searches with a [`Query`]. The shortlist stage ranks every row exactly by a plain
+//! [`Metric`]; a [`plugin_api::Reranker`] may then score the shortlist, or everything.
+//!
+//! What it does not do: it knows no network library, no async runtime and no wire format, reads no environment
+//! variable and no configuration file, and never touches the network.
+//!
+//! All calls block. All types may be shared between threads.
+
+mod background;
+mod collection;
+mod database;
+mod decode;
+mod filter;
+mod generation;
+mod ingest;
+mod matrix;
+mod metric;
+mod query;
+mod search;
+mod shortlist;
+mod snapshot;
+mod whitening;
+
+pub use collection::Collection;
+pub use database::{Database, OpenError};
+pub use decode::{DecodeError, Decoded, MAX_ENCODED_BYTES, decode, encode_png};
+pub use filter::{Filter, FilterError, MAX_FILTER_BYTES};
+pub use ingest::{
+    IngestError, IngestItem, IngestProgress, IngestReport, ItemImage, MAX_REFUSALS_KEPT, Refusal, RefusalReason,
+};
+pub use metric::{Direction, Metric, UnknownMetric};
+pub use query::{
+    Answer, Candidates, DEFAULT_CANDIDATES, DEFAULT_HITS, Hit, MAX_HITS, Query, QueryImage, Rerank, StageScore,
+};
+pub use search::SearchError;
+pub use whitening::SHRINK;
+
+/// What the store gives and takes: records, tags, sizes and its errors.
+pub use store::{
+    CollectionStats, Durability, DurabilityDemand, OpenError as StoreError, Page, ReadError, Record,
+    Refusal as ExemplarRefusal, StoreConfig, TagValue, WriteError,
+};
+
+/// The plugin contract, so that an application needs no second dependency to bring a model.
+pub use plugin_api;

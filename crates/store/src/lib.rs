@@ -1,1 +1,87 @@
 //! Disk: collections, exemplars, feature rows, bitmaps and their integrity.
+//!
+//! A [`Store`] is one directory that one process holds. It has collections; a [`Collection`] keeps, under one model's
+//! fingerprint, encoded images with their keys, labels and tags, and a feature row for each of its views. All changes
+//! are made in batches, [`Collection::write`]: a batch is durable and visible as a whole or not at all. What there is
+//! after the newest batch is a [`Catalog`], an immutable value with the ids and their bitmaps by label and tag.
+//!
+//! The promise: when a write is acknowledged, the whole batch survives a kill of the process; on Linux with ext4 or
+//! XFS, on a disk that honours flushes, it also survives a power cut. The store checks this at opening and reports
+//! [`Durability::PowerSafe`] or [`Durability::ProcessCrashOnly`]. The tree underneath is beta software without a
+//! repair tool: keep backups.
+//!
+//! What it does not do: it decodes no image, computes no feature and searches nothing. It keeps what is ground
+//! state; matrices and whatever else can be computed from it are the engine's.
+//!
+//! # Examples
+//!
+//! ```
+//! use plugin_api::{Digest, Fingerprint};
+//! use store::{NewExemplar, Store, StoreConfig, WriteBatch};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let root = folder.path().join("database");
+//! let store = Store::create(&root, StoreConfig::default())?;
+//! let fingerprint = Fingerprint {
+//!     model: "tiny".to_owned(),
+//!     weights: Digest([1; 32]),
+//!     preprocessing: Digest([2; 32]),
+//!     dimension: 2,
+//! };
+//! let birds = store.create_collection("birds", &fingerprint)?;
+//! let wren = NewExemplar {
+//!     key: "wren-1".to_owned(),
+//!     label: Some("wren".to_owned()),
+//!     tags: [("year".to_owned(), 2024.0.into())].into(),
+//!     image: b"the bytes of a file".to_vec(),
+//!     media_type: "image/png".to_owned(),
+//!     height: 32,
+//!     width: 32,
+//!     channels: 3,
+//!     rows: vec![("clean".to_owned(), vec![0.5, -1.0])],
+//! };
+//! let receipt = birds.write(WriteBatch { upserts: vec![wren], deletes: Vec::new() })?;
+//! let id = receipt.outcomes[0].id();
+//! assert_eq!(birds.image(id)?.as_deref(), Some(&b"the bytes of a file"[..]));
+//! assert_eq!(birds.rows("clean", &[id])?.row(0), [0.5, -1.0]);
+//! assert!(birds.catalog().label_of(id).is_some());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod admission;
+mod batch;
+mod catalog;
+mod collection;
+mod config;
+mod container;
+mod draft;
+mod error;
+mod folder;
+mod key;
+mod limits;
+mod marker;
+mod moment;
+#[cfg(target_os = "linux")]
+mod power;
+mod record;
+mod refusal;
+mod schema;
+mod store;
+mod tag;
+mod tree;
+mod value;
+
+pub use batch::{NewExemplar, Upserted, WriteBatch, WriteReceipt};
+pub use catalog::Catalog;
+pub use collection::Collection;
+pub use config::{Doubt, Durability, DurabilityDemand, StoreConfig};
+pub use error::{Damage, OpenError, ReadError, TreeError, WriteError};
+pub use limits::{
+    MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS, MAX_COLLECTION_NAME_BYTES, MAX_DIMENSION, MAX_IMAGE_BYTES,
+    MAX_KEY_BYTES, MAX_LABEL_BYTES, MAX_MEDIA_TYPE_BYTES, MAX_MODEL_NAME_BYTES, MAX_PAGE_ENTRIES,
+    MAX_TAG_NAME_BYTES, MAX_TAG_TEXT_BYTES, MAX_TAGS, MAX_VIEW_NAME_BYTES, MAX_VIEWS,
+};
+pub use record::{CollectionStats, Page, Record, content_digest};
+pub use refusal::Refusal;
+pub use store::Store;
+pub use tag::TagValue;

@@ -1,0 +1,309 @@
+//! The query pipeline: decode -> embed -> shortlist -> (a reranker's own stages) -> respond.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use plugin_api::{
+    Artifact, Completion, EmbedError, ExemplarId, Image, ParameterError, RankingStatus, RerankError, RerankJob,
+    RerankScores, StageTiming, order_by_score,
+};
+use roaring::RoaringBitmap;
+use thiserror::Error;
+use tracing::info_span;
+
+use crate::collection::Collection;
+use crate::decode::{DecodeError, decode};
+use crate::generation::Generation;
+use crate::metric::{Direction, Metric};
+use crate::query::{Answer, Candidates, Hit, MAX_HITS, Query, QueryImage, Rerank, StageScore};
+use crate::shortlist::shortlist;
+use crate::snapshot::Snapshot;
+
+/// Why a search has no answer.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SearchError {
+    /// The query's bytes are no image.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The model failed on the query.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// The number of hits is out of range.
+    #[error("search: {found} hits asked for, from 1 to {MAX_HITS} are possible")]
+    Hits {
+        /// The number asked for.
+        found: usize,
+    },
+    /// The shortlist is shorter than the number of hits.
+    #[error("search: a shortlist of {found} cannot give {hits} hits; make it at least as long")]
+    Shortlist {
+        /// Candidates asked for.
+        found: usize,
+        /// Hits asked for.
+        hits: usize,
+    },
+    /// No reranker of this name is registered.
+    #[error("search: there is no reranker \"{name}\"; registered are: {known}")]
+    UnknownReranker {
+        /// The name asked for.
+        name: String,
+        /// Names of the registered ones.
+        known: String,
+    },
+    /// More candidates than the reranker takes.
+    #[error("search: {found} candidates, \"{reranker}\" takes {most}; use a shortlist or a narrower filter")]
+    TooManyCandidates {
+        /// Candidates there are.
+        found: usize,
+        /// Most that the reranker takes.
+        most: usize,
+        /// The reranker.
+        reranker: String,
+    },
+    /// A parameter is unknown or out of range.
+    #[error(transparent)]
+    Parameter(#[from] ParameterError),
+    /// The budget was gone before there was a shortlist.
+    #[error("search: stopped before the shortlist was made ({0:?})")]
+    Stopped(Completion),
+    /// A hit's record could not be read.
+    #[error("respond: a record cannot be read")]
+    Read(#[from] store::ReadError),
+}
+
+/// The outcome of the second stage: scores in ranking order, best first.
+struct Reranked {
+    status: RankingStatus,
+    ranked: Vec<(ExemplarId, f32)>,
+    timings: Vec<StageTiming>,
+    artifacts: Vec<Artifact>,
+}
+
+impl Collection {
+    /// Finds the exemplars nearest to an image.
+    ///
+    /// The whole search sees one generation: writes that finish meanwhile do not appear in it. Ties are broken by
+    /// ascending id. Equal queries on equal data give equal answers, for any number of threads.
+    ///
+    /// # Errors
+    ///
+    /// [`SearchError`]. A reranker that fails or runs out of budget is no error: [`Answer::status`] says so, and
+    /// the order is the shortlist's from there on.
+    pub fn search(&self, query: &Query) -> Result<Answer, SearchError> {
+        check(query)?;
+        let mut watch = Stopwatch::default();
+        let image = watch.stage("decode", || decoded(&query.image))?;
+        let row = watch.stage("embed", || self.embedder().embed(std::slice::from_ref(&image)))?;
+
+        let generation = self.generation();
+        if let Some(completion) = query.budget.exhausted() {
+            return Err(SearchError::Stopped(completion));
+        }
+        let matched = query.filter.as_ref().map_or_else(
+            || generation.catalog().live().clone(),
+            |filter| filter.matches(generation.catalog()),
+        );
+        let depth = depth(query, &matched);
+        let (metric, shortlist) =
+            watch.stage("shortlist", || ranked(&generation, row.row(0), query.metric, &matched, depth));
+        let reranked = match &query.rerank {
+            Some(rerank) => self.rerank(query, rerank, &image, &generation, &shortlist)?,
+            None => Reranked::skipped(),
+        };
+        watch.timings.extend(&reranked.timings);
+        let hits = watch.stage("respond", || self.respond(query, metric, &shortlist, &reranked))?;
+
+        let mut notes: Vec<String> = Vec::new();
+        if metric != query.metric {
+            notes.push(format!("{} needs exemplars that differ; {metric} was used", query.metric));
+        }
+        Ok(Answer {
+            hits,
+            status: reranked.status,
+            matched: matched.len(),
+            generation: generation.catalog().batch(),
+            metric,
+            timings: watch.timings,
+            artifacts: reranked.artifacts,
+            notes,
+        })
+    }
+
+    /// Lets a reranker score the shortlist. What the caller got wrong is an error; what goes wrong inside the
+    /// reranker falls back to the shortlist.
+    fn rerank(
+        &self,
+        query: &Query,
+        rerank: &Rerank,
+        image: &Image,
+        generation: &Arc<Generation>,
+        shortlist: &[(ExemplarId, f32)],
+    ) -> Result<Reranked, SearchError> {
+        let reranker = self.reranker(&rerank.reranker).ok_or_else(|| SearchError::UnknownReranker {
+            name: rerank.reranker.clone(),
+            known: self.reranker_names(),
+        })?;
+        let description = reranker.describe();
+        rerank.parameters.check(&description.parameters)?;
+        if shortlist.len() > description.max_candidates {
+            return Err(SearchError::TooManyCandidates {
+                found: shortlist.len(),
+                most: description.max_candidates,
+                reranker: rerank.reranker.clone(),
+            });
+        }
+        let candidates: Vec<ExemplarId> = shortlist.iter().map(|(id, _)| *id).collect();
+        let snapshot = Snapshot { stored: self.stored(), generation: Arc::clone(generation) };
+        let job = RerankJob {
+            query: image,
+            query_label: query.label.as_deref(),
+            candidates: &candidates,
+            source: &snapshot,
+            parameters: &rerank.parameters,
+            seed: query.seed,
+        };
+        match reranker.rerank(&job, &query.budget) {
+            Ok(scores) => Ok(Reranked::of(&candidates, scores)),
+            Err(RerankError::Parameter(refused)) => Err(SearchError::Parameter(refused)),
+            Err(failed) => Ok(Reranked::fallback(chain(&failed))),
+        }
+    }
+
+    fn respond(
+        &self,
+        query: &Query,
+        metric: Metric,
+        shortlist: &[(ExemplarId, f32)],
+        reranked: &Reranked,
+    ) -> Result<Vec<Hit>, SearchError> {
+        // Whatever the second stage left unscored follows in shortlist order.
+        let scored: RoaringBitmap = reranked.ranked.iter().map(|(id, _)| *id).collect();
+        let order = reranked.ranked.iter().chain(shortlist.iter().filter(|(id, _)| !scored.contains(*id)));
+        let places: HashMap<ExemplarId, usize> =
+            shortlist.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
+        let mut hits = Vec::with_capacity(query.hits.min(shortlist.len()));
+        for (place, (id, score)) in order.take(query.hits).enumerate() {
+            // A record that a later write deleted is gone from disk; the hit would be of no use to anyone.
+            let Some(record) = self.stored().record(*id)? else { continue };
+            let mut stages = Vec::with_capacity(2);
+            if let Some(place) = places.get(id) {
+                stages.push(StageScore {
+                    stage: "shortlist",
+                    ranking: metric.name().to_owned(),
+                    score: shortlist[*place].1,
+                    direction: metric.direction(),
+                    rank: place + 1,
+                });
+            }
+            if let (Some(rerank), true) = (&query.rerank, scored.contains(*id)) {
+                stages.push(StageScore {
+                    stage: "score",
+                    ranking: rerank.reranker.clone(),
+                    score: *score,
+                    direction: Direction::LargerIsNearer,
+                    rank: place + 1,
+                });
+            }
+            hits.push(Hit { id: *id, key: record.key, label: record.label, tags: record.tags, stages });
+        }
+        Ok(hits)
+    }
+}
+
+impl Reranked {
+    fn skipped() -> Self {
+        Self { status: RankingStatus::Skipped, ranked: Vec::new(), timings: Vec::new(), artifacts: Vec::new() }
+    }
+
+    fn fallback(reason: String) -> Self {
+        Self { status: RankingStatus::Fallback { reason }, ..Self::skipped() }
+    }
+
+    /// Orders a reranker's scores, after checking that it kept its contract.
+    fn of(candidates: &[ExemplarId], outcome: RerankScores) -> Self {
+        let RerankScores { scores, completion, timings, artifacts } = outcome;
+        if scores.len() > candidates.len() {
+            return Self::fallback(format!("{} scores for {} candidates", scores.len(), candidates.len()));
+        }
+        if let Some(place) = scores.iter().position(|score| !score.is_finite()) {
+            return Self::fallback(format!("the score of exemplar {} is not finite", candidates[place]));
+        }
+        let status = if scores.len() == candidates.len() {
+            RankingStatus::Applied
+        } else {
+            RankingStatus::Partial { scored: scores.len(), of: candidates.len(), completion }
+        };
+        let mut ranked: Vec<(ExemplarId, f32)> = candidates.iter().copied().zip(scores).collect();
+        order_by_score(&mut ranked);
+        Self { status, ranked, timings, artifacts }
+    }
+}
+
+/// Measures stages and opens a tracing span for each under the same word.
+#[derive(Default)]
+struct Stopwatch {
+    timings: Vec<StageTiming>,
+}
+
+impl Stopwatch {
+    fn stage<T>(&mut self, stage: &'static str, work: impl FnOnce() -> T) -> T {
+        let _span = info_span!("stage", name = stage).entered();
+        let start = Instant::now();
+        let outcome = work();
+        self.timings.push(StageTiming { stage, elapsed: start.elapsed(), steps: 0 });
+        outcome
+    }
+}
+
+fn check(query: &Query) -> Result<(), SearchError> {
+    if query.hits == 0 || query.hits > MAX_HITS {
+        return Err(SearchError::Hits { found: query.hits });
+    }
+    match &query.rerank {
+        Some(Rerank { candidates: Candidates::Shortlist(found), .. }) if *found < query.hits => {
+            Err(SearchError::Shortlist { found: *found, hits: query.hits })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn decoded(image: &QueryImage) -> Result<Image, DecodeError> {
+    match image {
+        QueryImage::Encoded(bytes) => Ok(decode(bytes)?.image),
+        QueryImage::Decoded(image) => Ok(image.clone()),
+    }
+}
+
+/// How many candidates the shortlist stage hands on.
+fn depth(query: &Query, matched: &RoaringBitmap) -> usize {
+    match &query.rerank {
+        None => query.hits,
+        Some(Rerank { candidates: Candidates::Shortlist(length), .. }) => *length,
+        Some(Rerank { candidates: Candidates::All, .. }) => matched.len() as usize,
+    }
+}
+
+/// The shortlist, by cosine where whitening is not possible yet.
+fn ranked(
+    generation: &Generation,
+    row: &[f32],
+    metric: Metric,
+    matched: &RoaringBitmap,
+    depth: usize,
+) -> (Metric, Vec<(ExemplarId, f32)>) {
+    let nearest = |metric| shortlist(generation, row, metric, matched, depth).map(|found| (metric, found));
+    nearest(metric).or_else(|| nearest(Metric::Cosine)).unwrap_or_default()
+}
+
+/// An error and its sources on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        line = format!("{line}: {error}");
+        source = error.source();
+    }
+    line
+}

@@ -1,0 +1,121 @@
+mod load;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use plugin_api::{ExemplarId, LabelId};
+use roaring::RoaringBitmap;
+
+pub(crate) use load::{TagNumbers, load};
+
+use crate::TagValue;
+use crate::schema::Totals;
+
+/// Which exemplars there are, with which labels and tags, after one batch.
+///
+/// It never changes: [`Collection::catalog`](crate::Collection::catalog) gives the newest, and who holds one keeps
+/// seeing the same state. A clone is cheap, the bitmaps are shared.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    pub(crate) totals: Totals,
+    pub(crate) live: Arc<RoaringBitmap>,
+    // Indexed by label number; the bitmap of a label that nobody has any more is empty.
+    pub(crate) labels: Vec<LabelEntry>,
+    pub(crate) label_numbers: Arc<BTreeMap<Arc<str>, LabelId>>,
+    // The label of each id, in pieces of `PIECE` ids so that a batch copies only those it changes.
+    label_of: Vec<Arc<[LabelId; PIECE]>>,
+    pub(crate) tags: BTreeMap<String, Arc<TagValues>>,
+    // Indexed by view number.
+    pub(crate) views: Arc<Vec<String>>,
+}
+
+pub(crate) type TagValues = BTreeMap<TagValue, Arc<RoaringBitmap>>;
+
+const PIECE: usize = 4_096;
+const NO_LABEL: LabelId = LabelId::MAX;
+
+#[derive(Debug, Clone)]
+pub(crate) struct LabelEntry {
+    pub(crate) name: Arc<str>,
+    pub(crate) members: Arc<RoaringBitmap>,
+}
+
+impl Catalog {
+    /// Ids of all exemplars.
+    pub fn live(&self) -> &RoaringBitmap {
+        &self.live
+    }
+
+    /// Number of exemplars.
+    pub fn len(&self) -> u64 {
+        self.live.len()
+    }
+
+    /// Whether there is no exemplar.
+    pub fn is_empty(&self) -> bool {
+        self.live.is_empty()
+    }
+
+    /// Number of the batch that this is the state after; 0 before the first.
+    pub fn batch(&self) -> u64 {
+        self.totals.batch
+    }
+
+    /// The id that the next new exemplar gets; every id ever given is smaller.
+    pub fn next_id(&self) -> ExemplarId {
+        self.totals.next_id
+    }
+
+    /// Every label ever used, in the order of first use: its number, its name, and the exemplars that have it now.
+    pub fn labels(&self) -> impl ExactSizeIterator<Item = (LabelId, &str, &RoaringBitmap)> {
+        self.labels
+            .iter()
+            .enumerate()
+            .map(|(number, entry)| (number as LabelId, &*entry.name, &*entry.members))
+    }
+
+    /// The number of a label; `None` if it was never used.
+    pub fn label_id(&self, name: &str) -> Option<LabelId> {
+        self.label_numbers.get(name).copied()
+    }
+
+    /// The user's word for a label.
+    pub fn label_name(&self, label: LabelId) -> Option<&str> {
+        self.labels.get(label as usize).map(|entry| &*entry.name)
+    }
+
+    /// The exemplars that have a label, shared; `None` for a label never used.
+    pub fn label_members(&self, label: LabelId) -> Option<&Arc<RoaringBitmap>> {
+        self.labels.get(label as usize).map(|entry| &entry.members)
+    }
+
+    /// The label of an exemplar; `None` if it has none or is not there.
+    pub fn label_of(&self, id: ExemplarId) -> Option<LabelId> {
+        let piece = self.label_of.get(id as usize / PIECE)?;
+        Some(piece[id as usize % PIECE]).filter(|&label| label != NO_LABEL)
+    }
+
+    /// Names of the tags that at least one exemplar has, ascending.
+    pub fn tag_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.tags.keys().map(String::as_str)
+    }
+
+    /// The values that a tag has, ascending, each with the exemplars that have it (never none); `None` if no
+    /// exemplar has the tag.
+    pub fn tag(&self, name: &str) -> Option<&BTreeMap<TagValue, Arc<RoaringBitmap>>> {
+        self.tags.get(name).map(|values| &**values)
+    }
+
+    /// Names of the feature views in the order of first use.
+    pub fn views(&self) -> &[String] {
+        &self.views
+    }
+
+    pub(crate) fn set_label_of(&mut self, id: ExemplarId, label: Option<LabelId>) {
+        let piece = id as usize / PIECE;
+        while self.label_of.len() <= piece {
+            self.label_of.push(Arc::new([NO_LABEL; PIECE]));
+        }
+        Arc::make_mut(&mut self.label_of[piece])[id as usize % PIECE] = label.unwrap_or(NO_LABEL);
+    }
+}

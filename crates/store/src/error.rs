@@ -1,0 +1,345 @@
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use plugin_api::RowsError;
+use thiserror::Error;
+
+use crate::{Doubt, Refusal, limits};
+
+/// Why a database or a collection cannot be created or opened.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A database is to be created where there is one.
+    #[error("{} is already a database; open it, or choose another directory", path.display())]
+    AlreadyDatabase {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A database is to be created among other files.
+    #[error("{} is not empty; create the database in a new or empty directory", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory holds no database.
+    #[error("{} is not a database: it has no file \"{}\"; create one, or check the path", path.display(), crate::marker::FILE)]
+    NotDatabase {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The database's marker file cannot be understood.
+    #[error("marker file {} is damaged; restore it from a backup", path.display())]
+    Marker {
+        /// The marker file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The marker file is of something else.
+    #[error("marker file {} says \"{found}\", a database says \"{}\"; check the path", path.display(), crate::marker::MAGIC)]
+    ForeignMarker {
+        /// The marker file.
+        path: PathBuf,
+        /// The magic word found.
+        found: String,
+    },
+    /// A newer program wrote it.
+    #[error("{} has format {found}, this program reads up to {newest}; open it with a newer version", path.display())]
+    NewerFormat {
+        /// The file or directory.
+        path: PathBuf,
+        /// Format found.
+        found: u32,
+        /// Newest format that is understood.
+        newest: u32,
+    },
+    /// Somebody else has it open.
+    #[error("{} is open in another process or elsewhere in this one; close it there first", path.display())]
+    Locked {
+        /// The database directory.
+        path: PathBuf,
+    },
+    /// The name of a collection is not allowed.
+    #[error(
+        "collection name \"{name}\" is not allowed; use 1 to {} of a-z, 0-9, _ and -",
+        limits::MAX_COLLECTION_NAME_BYTES
+    )]
+    CollectionName {
+        /// The name.
+        name: String,
+    },
+    /// A collection is to be created that there is.
+    #[error("collection \"{name}\" exists already; open it, or choose another name")]
+    CollectionExists {
+        /// Its name.
+        name: String,
+    },
+    /// A fingerprint that no collection can have.
+    #[error(
+        "model \"{model}\" makes rows of {dimension} values; a collection needs a name of 1 to {} bytes and 1 to {} values",
+        limits::MAX_MODEL_NAME_BYTES,
+        limits::MAX_DIMENSION
+    )]
+    Fingerprint {
+        /// The model's name.
+        model: String,
+        /// Values in a row.
+        dimension: u32,
+    },
+    /// Too little room: opening writes.
+    #[error(
+        "{} has {free_bytes} bytes free, opening needs {needed_bytes}; make room on the file system",
+        path.display()
+    )]
+    DiskFull {
+        /// The directory.
+        path: PathBuf,
+        /// Bytes free.
+        free_bytes: u64,
+        /// Bytes needed.
+        needed_bytes: u64,
+    },
+    /// The caller insists on power safety, which is not proven here.
+    #[error(
+        "collection \"{name}\" is not known to survive a power cut: {doubt}; open it without that demand"
+    )]
+    NotPowerSafe {
+        /// The collection.
+        name: String,
+        /// Why not.
+        doubt: Doubt,
+    },
+    /// What is stored contradicts itself.
+    #[error("collection \"{name}\" is damaged; restore it from a backup")]
+    Damaged {
+        /// The collection.
+        name: String,
+        /// The first thing found wrong.
+        #[source]
+        source: Damage,
+    },
+    /// The tree could not be opened or read.
+    #[error("collection \"{name}\" cannot be opened; if this comes again, restore it from a backup")]
+    Tree {
+        /// The collection.
+        name: String,
+        /// What went wrong.
+        #[source]
+        source: TreeError,
+    },
+    /// A file operation failed.
+    #[error("{action} {} failed", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why something cannot be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The collection keeps no such view.
+    #[error("the collection keeps no feature view \"{name}\"")]
+    UnknownView {
+        /// The name asked for.
+        name: String,
+    },
+    /// An exemplar is not there, or has no row in the view.
+    #[error("exemplar {id} has no row in view \"{view}\"; it was deleted, or stored without that view")]
+    NoRow {
+        /// Its id.
+        id: u32,
+        /// The view's name.
+        view: String,
+    },
+    /// What is stored contradicts itself.
+    #[error("stored data is damaged; restore the collection from a backup")]
+    Damaged(#[source] Damage),
+    /// The tree failed.
+    #[error("reading failed")]
+    Tree(#[source] TreeError),
+    /// A file operation failed.
+    #[error("{action} {} failed", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a batch is not stored, or a collection not dropped.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// A part of the batch breaks a limit; nothing of it was written.
+    #[error("exemplar \"{key}\" is refused; nothing of the batch was written")]
+    Refused {
+        /// Key of the first exemplar refused, shortened if it is too long.
+        key: String,
+        /// What is wrong with it.
+        #[source]
+        source: Refusal,
+    },
+    /// Too many operations.
+    #[error(
+        "the batch has {found} operations, at most {} are taken; split it",
+        limits::MAX_BATCH_OPERATIONS
+    )]
+    TooManyOperations {
+        /// Upserts and deletes.
+        found: usize,
+    },
+    /// Too many bytes.
+    #[error(
+        "the batch has {found} bytes of images and rows, at most {} are taken; split it",
+        limits::MAX_BATCH_BYTES
+    )]
+    TooManyBytes {
+        /// Image and row bytes.
+        found: usize,
+    },
+    /// All ids were given away.
+    #[error("the collection has given away all of its ids; copy it into a new collection")]
+    IdsExhausted,
+    /// Too many views.
+    #[error(
+        "the collection would have {found} feature views, at most {} are kept",
+        limits::MAX_VIEWS
+    )]
+    TooManyViews {
+        /// Views there would be.
+        found: usize,
+    },
+    /// What is stored contradicts itself; nothing of the batch was written.
+    #[error("stored data is damaged; restore the collection from a backup")]
+    Damaged(#[source] Damage),
+    /// Reading what is there failed; nothing of the batch was written.
+    #[error("reading before the write failed")]
+    Tree(#[source] TreeError),
+    /// Writing failed. The batch is not acknowledged, and the collection takes no more writes.
+    #[error("the batch could not be made durable; reopen the database to see whether it is there")]
+    Failed(#[source] Arc<TreeError>),
+    /// An earlier write failed.
+    #[error("the collection is read-only since a write failed; reopen the database")]
+    ReadOnly {
+        /// What went wrong first.
+        #[source]
+        cause: Arc<TreeError>,
+    },
+    /// The collection is in use and cannot be dropped.
+    #[error("collection \"{name}\" is in use; let go of it first")]
+    InUse {
+        /// Its name.
+        name: String,
+    },
+    /// A file operation failed.
+    #[error("{action} {} failed", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Something stored that cannot be right.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Damage {
+    /// A value's checksum does not fit.
+    #[error("the checksum of the {what} is wrong")]
+    Checksum {
+        /// What the value is.
+        what: &'static str,
+    },
+    /// A value has a format that this program does not know.
+    #[error("the {what} has format {found}, this program knows {newest}")]
+    Format {
+        /// What the value is.
+        what: &'static str,
+        /// Format found.
+        found: u8,
+        /// Newest format known.
+        newest: u8,
+    },
+    /// A value cannot be decoded.
+    #[error("the {what} cannot be decoded")]
+    Decode {
+        /// What the value is.
+        what: &'static str,
+    },
+    /// Something that must be there is not.
+    #[error("the {what} is missing")]
+    Missing {
+        /// What is missing.
+        what: &'static str,
+    },
+    /// Two things that must agree do not.
+    #[error("{what}: found {found}, expected {expected}")]
+    Disagreement {
+        /// What was compared.
+        what: &'static str,
+        /// Number found.
+        found: u64,
+        /// Number expected.
+        expected: u64,
+    },
+    /// Stored rows are not finite.
+    #[error("feature rows are broken")]
+    Rows(#[source] RowsError),
+}
+
+/// An error of the tree that holds a collection.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct TreeError(#[from] pub(crate) TreeFault);
+
+#[derive(Debug, Error)]
+pub(crate) enum TreeFault {
+    #[error("the storage tree failed")]
+    Sled(#[source] sled::Error),
+    #[error("the storage tree gave up: {message}")]
+    Panicked { message: String },
+    #[error("the storage tree keeps values outside of its log")]
+    OutsideLog,
+}
+
+impl From<Damage> for ReadError {
+    fn from(damage: Damage) -> Self {
+        Self::Damaged(damage)
+    }
+}
+
+impl From<TreeError> for ReadError {
+    fn from(error: TreeError) -> Self {
+        Self::Tree(error)
+    }
+}
+
+impl From<Damage> for WriteError {
+    fn from(damage: Damage) -> Self {
+        Self::Damaged(damage)
+    }
+}
+
+impl From<TreeError> for WriteError {
+    fn from(error: TreeError) -> Self {
+        Self::Tree(error)
+    }
+}

@@ -1,0 +1,250 @@
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use plugin_api::Fingerprint;
+
+use crate::collection::{self, Place};
+use crate::folder::FolderError;
+use crate::schema::{self, Schema};
+use crate::{Collection, OpenError, ReadError, StoreConfig, WriteError, folder, limits, marker, moment};
+
+const LOCK: &str = "LOCK";
+const COLLECTIONS: &str = "collections";
+
+/// A database: one directory of collections, held by one process at a time.
+///
+/// ```text
+/// lookalike.json      what makes the directory a database
+/// LOCK                locked while the database is open
+/// collections/NAME/   one folder for each collection
+/// ```
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    config: StoreConfig,
+    // Shared with the collections: the database stays locked until the last of them is closed.
+    lock: Arc<File>,
+    // The open ones. A collection must not be opened twice, so the lock is held while one is opened.
+    open: Mutex<BTreeMap<String, Arc<Collection>>>,
+}
+
+impl Store {
+    /// Creates a database in a directory that is empty or not there yet.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::AlreadyDatabase`], [`OpenError::NotEmpty`], [`OpenError::Locked`], or a failed file operation.
+    pub fn create(root: &Path, config: StoreConfig) -> Result<Self, OpenError> {
+        folder::create(root)?;
+        if marker::path(root).exists() {
+            return Err(OpenError::AlreadyDatabase {
+                path: root.to_owned(),
+            });
+        }
+        // An interrupted creation leaves these behind.
+        let ours = [
+            root.join(LOCK),
+            root.join(COLLECTIONS),
+            marker::path(root).with_extension("tmp"),
+        ];
+        let collections = root.join(COLLECTIONS);
+        if folder::entries(root)?.iter().any(|path| !ours.contains(path))
+            || collections.exists() && !folder::entries(&collections)?.is_empty()
+        {
+            return Err(OpenError::NotEmpty {
+                path: root.to_owned(),
+            });
+        }
+        let lock = lock(root)?;
+        // Another process may have been quicker between the look and the lock.
+        if marker::path(root).exists() {
+            return Err(OpenError::AlreadyDatabase {
+                path: root.to_owned(),
+            });
+        }
+        folder::create(&collections)?;
+        folder::sync_all(root)?;
+        marker::write(root, moment::now_ms(), moment::uuid())?;
+        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            folder::sync(parent)?;
+        }
+        Ok(Self {
+            root: root.to_owned(),
+            config,
+            lock: Arc::new(lock),
+            open: Mutex::default(),
+        })
+    }
+
+    /// Opens a database. Its collections are opened one by one, when they are asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::NotDatabase`], [`OpenError::NewerFormat`], [`OpenError::Locked`], errors of a damaged marker, or
+    /// a failed file operation.
+    pub fn open(root: &Path, config: StoreConfig) -> Result<Self, OpenError> {
+        // Checked before the lock too: nothing is created in a directory that is none of ours.
+        marker::check(root)?;
+        let lock = lock(root)?;
+        marker::check(root)?;
+        Ok(Self {
+            root: root.to_owned(),
+            config,
+            lock: Arc::new(lock),
+            open: Mutex::default(),
+        })
+    }
+
+    /// Its directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Names of the collections, ascending.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Io`] when the directory cannot be listed.
+    pub fn collection_names(&self) -> Result<Vec<String>, ReadError> {
+        let mut names = Vec::new();
+        for path in folder::entries(&self.root.join(COLLECTIONS))? {
+            if let Some(name) = path.file_name().and_then(|name| name.to_str())
+                && is_allowed(name)
+                && collection::exists(&path)
+            {
+                names.push(name.to_owned());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Creates a collection whose rows are made by the model of this fingerprint.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::CollectionName`], [`OpenError::CollectionExists`], [`OpenError::Fingerprint`],
+    /// [`OpenError::DiskFull`], [`OpenError::NotPowerSafe`] where that was demanded, or a failed operation. After an
+    /// error there is no such collection.
+    pub fn create_collection(
+        &self,
+        name: &str,
+        fingerprint: &Fingerprint,
+    ) -> Result<Arc<Collection>, OpenError> {
+        if !is_allowed(name) {
+            return Err(OpenError::CollectionName {
+                name: name.chars().take(100).collect(),
+            });
+        }
+        if !schema::accepts(fingerprint) {
+            let model = fingerprint.model.chars().take(100).collect();
+            return Err(OpenError::Fingerprint {
+                model,
+                dimension: fingerprint.dimension,
+            });
+        }
+        let mut open = self.lock_open();
+        let home = self.home(name);
+        if collection::exists(&home) {
+            return Err(OpenError::CollectionExists {
+                name: name.to_owned(),
+            });
+        }
+        let schema = Schema::new(fingerprint, moment::now_ms(), moment::uuid());
+        let place = Place {
+            name,
+            home: &home,
+            config: &self.config,
+            lock: &self.lock,
+        };
+        let collection = Arc::new(collection::create(place, schema)?);
+        open.insert(name.to_owned(), Arc::clone(&collection));
+        Ok(collection)
+    }
+
+    /// The collection of this name, opened if it is not open yet; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Damaged`], [`OpenError::NewerFormat`], [`OpenError::DiskFull`], [`OpenError::NotPowerSafe`]
+    /// where that was demanded, or a failed operation.
+    pub fn collection(&self, name: &str) -> Result<Option<Arc<Collection>>, OpenError> {
+        let mut open = self.lock_open();
+        if let Some(collection) = open.get(name) {
+            return Ok(Some(Arc::clone(collection)));
+        }
+        let home = self.home(name);
+        if !is_allowed(name) || !collection::exists(&home) {
+            return Ok(None);
+        }
+        let place = Place {
+            name,
+            home: &home,
+            config: &self.config,
+            lock: &self.lock,
+        };
+        let collection = Arc::new(collection::open(place)?);
+        open.insert(name.to_owned(), Arc::clone(&collection));
+        Ok(Some(collection))
+    }
+
+    /// Deletes a collection with all that is in it; `false` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::InUse`] as long as anybody else holds the collection; [`WriteError::Io`] when deleting fails.
+    pub fn drop_collection(&self, name: &str) -> Result<bool, WriteError> {
+        let mut open = self.lock_open();
+        let home = self.home(name);
+        if !is_allowed(name) || !collection::exists(&home) {
+            return Ok(false);
+        }
+        if let Some(collection) = open.remove(name) {
+            // With the map locked, only holders could make further holders.
+            if let Err(held) = Arc::try_unwrap(collection) {
+                open.insert(name.to_owned(), held);
+                return Err(WriteError::InUse {
+                    name: name.to_owned(),
+                });
+            }
+        }
+        collection::remove(&home)?;
+        Ok(true)
+    }
+
+    fn home(&self, name: &str) -> PathBuf {
+        self.root.join(COLLECTIONS).join(name)
+    }
+
+    fn lock_open(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Collection>>> {
+        // The map is changed by single calls that leave it whole.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_allowed(name: &str) -> bool {
+    (1..=limits::MAX_COLLECTION_NAME_BYTES).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+}
+
+/// Locks a database for this process. The lock ends with the file, however the process ends.
+fn lock(root: &Path) -> Result<File, OpenError> {
+    let path = root.join(LOCK);
+    let failed = |source| FolderError::new("locking", &path, source);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
+            path: root.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(failed(error).into()),
+    }
+}
