@@ -31,11 +31,7 @@ fn measure(name: &str, count: u32, image_bytes: usize) -> Result<(), Box<dyn Err
     let begun = Instant::now();
     let store = Store::open(&root, config)?;
     let things = store.collection("things")?.ok_or("no collection")?;
-    println!(
-        "open/{name}: {:.2} s, {}",
-        begun.elapsed().as_secs_f64(),
-        things.durability()
-    );
+    println!("open/{name}: {:.2} s, {}", begun.elapsed().as_secs_f64(), things.durability());
 
     let begun = Instant::now();
     let mut sum = 0.0;
@@ -74,15 +70,11 @@ fn ingest(name: &str, root: &Path, count: u32, image_bytes: usize) -> Result<(),
     let mut written = 0;
     let mut elapsed = 0.0;
     for first in (0..count).step_by(PER_BATCH as usize) {
-        let upserts: Vec<_> = (first..count.min(first + PER_BATCH))
-            .map(|n| exemplar(n, image_bytes))
-            .collect();
+        let upserts: Vec<_> =
+            (first..count.min(first + PER_BATCH)).map(|n| exemplar(n, image_bytes)).collect();
         written += upserts.len() * (image_bytes + DIMENSION as usize * size_of::<f32>());
         let begun = Instant::now();
-        things.write(WriteBatch {
-            upserts,
-            deletes: Vec::new(),
-        })?;
+        things.write(WriteBatch { upserts, deletes: Vec::new() })?;
         elapsed += begun.elapsed().as_secs_f64();
     }
     let megabytes = written as f64 / MEGABYTE;
@@ -112,9 +104,6 @@ fn exemplar(number: u32, image_bytes: usize) -> NewExemplar {
         height: 28,
         width: 28,
         channels: 1,
-        rows: vec![(
-            "clean".to_owned(),
-            (0..DIMENSION).map(|_| (next() >> 40) as f32 / 1e6).collect(),
-        )],
+        rows: vec![("clean".to_owned(), (0..DIMENSION).map(|_| (next() >> 40) as f32 / 1e6).collect())],
     }
 }

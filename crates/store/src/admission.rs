@@ -17,9 +17,7 @@ pub(crate) fn check(batch: &WriteBatch, dimension: usize) -> Result<(), WriteErr
         let admitted = new.check_description().and_then(|()| check_rows(new, dimension));
         admitted.map_err(|source| refused(&new.key, source))?;
         let values: usize = new.rows.iter().map(|(_, row)| row.len()).sum();
-        bytes = bytes
-            .saturating_add(new.image.len())
-            .saturating_add(values * size_of::<f32>());
+        bytes = bytes.saturating_add(new.image.len()).saturating_add(values * size_of::<f32>());
     }
     if bytes > limits::MAX_BATCH_BYTES {
         return Err(WriteError::TooManyBytes { found: bytes });
@@ -44,10 +42,7 @@ impl NewExemplar {
 
 fn refused(key: &str, source: Refusal) -> WriteError {
     let end = key.floor_char_boundary(limits::MAX_KEY_BYTES);
-    WriteError::Refused {
-        key: key[..end].to_owned(),
-        source,
-    }
+    WriteError::Refused { key: key[..end].to_owned(), source }
 }
 
 fn check_description(new: &NewExemplar) -> Result<(), Refusal> {
@@ -56,9 +51,7 @@ fn check_description(new: &NewExemplar) -> Result<(), Refusal> {
         check_length("label", label.len(), 1, limits::MAX_LABEL_BYTES)?;
     }
     if new.tags.len() > limits::MAX_TAGS {
-        return Err(Refusal::TooManyTags {
-            found: new.tags.len(),
-        });
+        return Err(Refusal::TooManyTags { found: new.tags.len() });
     }
     for (name, value) in &new.tags {
         check_length("tag name", name.len(), 1, limits::MAX_TAG_NAME_BYTES)?;
@@ -68,19 +61,15 @@ fn check_description(new: &NewExemplar) -> Result<(), Refusal> {
             TagValue::Number(_) => return Err(Refusal::TagNotFinite { tag: name.clone() }),
         }
     }
-    check_length(
-        "media type",
-        new.media_type.len(),
-        1,
-        limits::MAX_MEDIA_TYPE_BYTES,
-    )?;
+    let tags = new.tags.iter().map(|(name, value)| name.len() + value.text_bytes()).sum::<usize>();
+    let found = new.key.len() + new.label.as_ref().map_or(0, String::len) + tags;
+    if found > limits::MAX_DESCRIPTION_BYTES {
+        return Err(Refusal::DescriptionTooLarge { found });
+    }
+    check_length("media type", new.media_type.len(), 1, limits::MAX_MEDIA_TYPE_BYTES)?;
     check_length("image", new.image.len(), 1, limits::MAX_IMAGE_BYTES)?;
     if new.height == 0 || new.width == 0 || !matches!(new.channels, 1 | 3) {
-        return Err(Refusal::Shape {
-            height: new.height,
-            width: new.width,
-            channels: new.channels,
-        });
+        return Err(Refusal::Shape { height: new.height, width: new.width, channels: new.channels });
     }
     Ok(())
 }
@@ -93,35 +82,15 @@ fn check_rows(new: &NewExemplar, dimension: usize) -> Result<(), Refusal> {
             return Err(Refusal::ViewTwice { view: view.clone() });
         }
         if row.len() != dimension {
-            return Err(Refusal::Dimension {
-                view: view.clone(),
-                found: row.len(),
-                expected: dimension,
-            });
+            return Err(Refusal::Dimension { view: view.clone(), found: row.len(), expected: dimension });
         }
         if let Some(column) = row.iter().position(|number| !number.is_finite()) {
-            return Err(Refusal::RowNotFinite {
-                view: view.clone(),
-                column,
-            });
+            return Err(Refusal::RowNotFinite { view: view.clone(), column });
         }
     }
-    if views.contains(View::CLEAN) {
-        Ok(())
-    } else {
-        Err(Refusal::NoCleanRow)
-    }
+    if views.contains(View::CLEAN) { Ok(()) } else { Err(Refusal::NoCleanRow) }
 }
 
 fn check_length(what: &'static str, found: usize, least: usize, most: usize) -> Result<(), Refusal> {
-    if (least..=most).contains(&found) {
-        Ok(())
-    } else {
-        Err(Refusal::Length {
-            what,
-            found,
-            least,
-            most,
-        })
-    }
+    if (least..=most).contains(&found) { Ok(()) } else { Err(Refusal::Length { what, found, least, most }) }
 }

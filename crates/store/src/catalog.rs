@@ -1,3 +1,4 @@
+mod census;
 mod load;
 
 use std::collections::BTreeMap;

@@ -10,6 +10,7 @@ pub(crate) use open::{Place, create, exists, open, remove};
 use plugin_api::Fingerprint;
 pub(crate) use read::{stored_id, stored_record};
 
+use crate::acknowledged::Acknowledged;
 use crate::catalog::TagNumbers;
 use crate::tree::Tree;
 use crate::{Catalog, Doubt, Durability, TreeError};
@@ -38,6 +39,7 @@ pub struct Collection {
 #[derive(Debug)]
 struct Writer {
     tag_numbers: TagNumbers,
+    acknowledged: Acknowledged,
     // The first failure of a write; since then nothing is written.
     fault: Option<Arc<TreeError>>,
 }
@@ -55,11 +57,7 @@ impl Collection {
 
     /// What an acknowledged write survives here, as the probe at opening found.
     pub fn durability(&self) -> Durability {
-        if self.doubt.is_none() {
-            Durability::PowerSafe
-        } else {
-            Durability::ProcessCrashOnly
-        }
+        if self.doubt.is_none() { Durability::PowerSafe } else { Durability::ProcessCrashOnly }
     }
 
     /// Why [`Collection::durability`] is not [`Durability::PowerSafe`]; `None` if it is.

@@ -17,10 +17,7 @@ impl StoreConfig {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self {
-            cache_bytes: Self::DEFAULT_CACHE_BYTES,
-            durability: DurabilityDemand::default(),
-        }
+        Self { cache_bytes: Self::DEFAULT_CACHE_BYTES, durability: DurabilityDemand::default() }
     }
 }
 

@@ -29,8 +29,7 @@ pub(crate) fn encode(bitmap: &RoaringBitmap, high: u16) -> Result<Option<Vec<u8>
     // Runs may be longer than the plain forms, whose length is bounded.
     part.remove_run_compression();
     let mut payload = Vec::with_capacity(part.serialized_size());
-    part.serialize_into(&mut payload)
-        .map_err(|_| Damage::Decode { what: WHAT })?;
+    part.serialize_into(&mut payload).map_err(|_| Damage::Decode { what: WHAT })?;
     Ok(Some(payload))
 }
 
@@ -101,10 +100,7 @@ mod tests {
         let first = encode_complement(&live, 0, 65_538).unwrap().unwrap();
         assert_eq!(restored(&first, 0, 65_538).unwrap().len(), 65_534);
         let second = encode_complement(&live, 1, 65_538).unwrap().unwrap();
-        assert_eq!(
-            restored(&second, 1, 65_538).unwrap().iter().collect::<Vec<_>>(),
-            [65_537]
-        );
+        assert_eq!(restored(&second, 1, 65_538).unwrap().iter().collect::<Vec<_>>(), [65_537]);
     }
 
     #[test]

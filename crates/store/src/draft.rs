@@ -16,7 +16,7 @@ use crate::record::{StoredRecord, StoredTag};
 use crate::tree::{Changes, Tree};
 use crate::value::HEADER_BYTES;
 use crate::{
-    Catalog, Damage, NewExemplar, Refusal, TagValue, Upserted, WriteError, container, content_digest, value,
+    Catalog, Damage, NewExemplar, TagValue, Upserted, WriteError, container, content_digest, value,
 };
 
 type TagName = (String, TagValue);
@@ -85,10 +85,7 @@ impl<'a> Draft<'a> {
         };
         if record.content != content.0 {
             self.remove(id, &record)?;
-            return Ok(Upserted::Replaced {
-                id: self.insert(new, &content)?,
-                previous: id,
-            });
+            return Ok(Upserted::Replaced { id: self.insert(new, &content)?, previous: id });
         }
         if record.label == new.label && record.tags() == new.tags {
             return Ok(Upserted::Unchanged(id));
@@ -109,10 +106,7 @@ impl<'a> Draft<'a> {
         };
         match record {
             Some(record) => Ok(Some((id, record))),
-            None => Err(Damage::Missing {
-                what: StoredRecord::WHAT,
-            }
-            .into()),
+            None => Err(Damage::Missing { what: StoredRecord::WHAT }.into()),
         }
     }
 
@@ -139,11 +133,7 @@ impl<'a> Draft<'a> {
         let record = StoredRecord {
             key: new.key,
             label: new.label,
-            tags: new
-                .tags
-                .iter()
-                .map(|(name, value)| (name.clone(), StoredTag::from(value)))
-                .collect(),
+            tags: new.tags.iter().map(|(name, value)| (name.clone(), StoredTag::from(value))).collect(),
             media_type: new.media_type,
             height: new.height,
             width: new.width,
@@ -203,11 +193,7 @@ impl<'a> Draft<'a> {
         self.set_label(id, record.label.as_deref(), new.label.as_deref())?;
         let old_tags = record.tags();
         record.label = new.label;
-        record.tags = new
-            .tags
-            .iter()
-            .map(|(name, value)| (name.clone(), StoredTag::from(value)))
-            .collect();
+        record.tags = new.tags.iter().map(|(name, value)| (name.clone(), StoredTag::from(value))).collect();
         record.updated_ms = self.now_ms;
         self.put_record(id, &record)?;
         for (tag, value) in &old_tags {
@@ -226,17 +212,8 @@ impl<'a> Draft<'a> {
 
     fn put_record(&mut self, id: ExemplarId, record: &StoredRecord) -> Result<(), WriteError> {
         let payload = value::encode(StoredRecord::WHAT, record)?;
-        let most = MAX_VALUE_BYTES - HEADER_BYTES;
-        if payload.len() > most {
-            let source = Refusal::RecordTooLarge {
-                found: payload.len(),
-                most,
-            };
-            return Err(WriteError::Refused {
-                key: record.key.clone(),
-                source,
-            });
-        }
+        // Admission bounds the texts, and the rest of a record is small: see MAX_DESCRIPTION_BYTES.
+        debug_assert!(payload.len() <= MAX_VALUE_BYTES - HEADER_BYTES, "a record of {} bytes", payload.len());
         self.changed = true;
         self.changes.put(key::record(id), &payload);
         Ok(())

@@ -121,6 +121,23 @@ pub enum OpenError {
         #[source]
         source: Damage,
     },
+    /// Acknowledged batches are missing: the log is damaged, or a power cut hit a collection that is not
+    /// [`PowerSafe`](crate::Durability::PowerSafe).
+    #[error(
+        "collection \"{name}\" ends with batch {found}, batch {acknowledged} was acknowledged; restore it from a \
+         backup, or remove {} to go on with what is left",
+        path.display()
+    )]
+    BatchesLost {
+        /// The collection.
+        name: String,
+        /// Last batch there is.
+        found: u64,
+        /// Last batch known to be acknowledged.
+        acknowledged: u64,
+        /// The file that keeps that number.
+        path: PathBuf,
+    },
     /// The tree could not be opened or read.
     #[error("collection \"{name}\" cannot be opened; if this comes again, restore it from a backup")]
     Tree {
@@ -194,10 +211,7 @@ pub enum WriteError {
         source: Refusal,
     },
     /// Too many operations.
-    #[error(
-        "the batch has {found} operations, at most {} are taken; split it",
-        limits::MAX_BATCH_OPERATIONS
-    )]
+    #[error("the batch has {found} operations, at most {} are taken; split it", limits::MAX_BATCH_OPERATIONS)]
     TooManyOperations {
         /// Upserts and deletes.
         found: usize,
@@ -215,10 +229,7 @@ pub enum WriteError {
     #[error("the collection has given away all of its ids; copy it into a new collection")]
     IdsExhausted,
     /// Too many views.
-    #[error(
-        "the collection would have {found} feature views, at most {} are kept",
-        limits::MAX_VIEWS
-    )]
+    #[error("the collection would have {found} feature views, at most {} are kept", limits::MAX_VIEWS)]
     TooManyViews {
         /// Views there would be.
         found: usize,

@@ -16,11 +16,7 @@ pub(crate) struct FolderError {
 
 impl FolderError {
     pub(crate) fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
-        Self {
-            action,
-            path: path.to_owned(),
-            source,
-        }
+        Self { action, path: path.to_owned(), source }
     }
 }
 
@@ -63,12 +59,7 @@ pub(crate) fn read_small(file: &Path, most: u64) -> Result<Option<Vec<u8>>, Fold
     let failed = |source| FolderError::new("reading", file, source);
     let opened = match File::open(file) {
         Ok(opened) => opened,
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
         Err(error) => return Err(failed(error)),
@@ -175,7 +166,5 @@ pub(crate) fn on_tried_file_system(folder: &Path) -> Result<bool, FolderError> {
     const XFS: u64 = 0x5846_5342;
     let state = rustix::fs::statfs(folder)
         .map_err(|errno| FolderError::new("looking at the file system of", folder, errno.into()))?;
-    Ok([EXT4, XFS]
-        .into_iter()
-        .any(|kind| u64::try_from(state.f_type).is_ok_and(|found| found == kind)))
+    Ok([EXT4, XFS].into_iter().any(|kind| u64::try_from(state.f_type).is_ok_and(|found| found == kind)))
 }

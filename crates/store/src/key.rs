@@ -52,9 +52,7 @@ impl Namespace {
     }
 
     fn of(code: u8) -> Option<Self> {
-        [Self::Tombstone, Self::Label, Self::Tag, Self::View]
-            .into_iter()
-            .find(|space| space.code() == code)
+        [Self::Tombstone, Self::Label, Self::Tag, Self::View].into_iter().find(|space| space.code() == code)
     }
 }
 
@@ -70,6 +68,12 @@ pub(crate) fn record(id: ExemplarId) -> Vec<u8> {
     [&[RECORD][..], &id.to_be_bytes()].concat()
 }
 
+/// The id of a key made by [`record`].
+pub(crate) fn id_of_record(key: &[u8]) -> Option<ExemplarId> {
+    let [RECORD, a, b, c, d] = *key else { return None };
+    Some(ExemplarId::from_be_bytes([a, b, c, d]))
+}
+
 pub(crate) fn chunk(id: ExemplarId, number: u16) -> Vec<u8> {
     [&[CHUNK][..], &id.to_be_bytes(), &number.to_be_bytes()].concat()
 }
@@ -80,17 +84,12 @@ pub(crate) fn row(view: u16, id: ExemplarId) -> Vec<u8> {
 
 /// The id of a key made by [`row`].
 pub(crate) fn id_of_row(key: &[u8]) -> Option<ExemplarId> {
-    let id: [u8; 4] = key.get(3..)?.try_into().ok()?;
-    (key[0] == ROW).then_some(ExemplarId::from_be_bytes(id))
+    let [ROW, _, _, a, b, c, d] = *key else { return None };
+    Some(ExemplarId::from_be_bytes([a, b, c, d]))
 }
 
 pub(crate) fn container(space: Namespace, number: u32, high: u16) -> Vec<u8> {
-    [
-        &[CONTAINER, space.code()][..],
-        &number.to_be_bytes(),
-        &high.to_be_bytes(),
-    ]
-    .concat()
+    [&[CONTAINER, space.code()][..], &number.to_be_bytes(), &high.to_be_bytes()].concat()
 }
 
 pub(crate) const CONTAINERS: &[u8] = &[CONTAINER];
@@ -100,11 +99,7 @@ pub(crate) fn split_container(key: &[u8]) -> Option<(Namespace, u32, u16)> {
     let [CONTAINER, space, a, b, c, d, e, f] = *key else {
         return None;
     };
-    Some((
-        Namespace::of(space)?,
-        u32::from_be_bytes([a, b, c, d]),
-        u16::from_be_bytes([e, f]),
-    ))
+    Some((Namespace::of(space)?, u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f])))
 }
 
 pub(crate) fn user_key(key: &str) -> Vec<u8> {

@@ -48,6 +48,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod acknowledged;
 mod admission;
 mod batch;
 mod catalog;
@@ -77,7 +78,7 @@ pub use collection::Collection;
 pub use config::{Doubt, Durability, DurabilityDemand, StoreConfig};
 pub use error::{Damage, OpenError, ReadError, TreeError, WriteError};
 pub use limits::{
-    MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS, MAX_COLLECTION_NAME_BYTES, MAX_DIMENSION, MAX_IMAGE_BYTES,
+    MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS, MAX_COLLECTION_NAME_BYTES, MAX_DESCRIPTION_BYTES, MAX_DIMENSION, MAX_IMAGE_BYTES,
     MAX_KEY_BYTES, MAX_LABEL_BYTES, MAX_MEDIA_TYPE_BYTES, MAX_MODEL_NAME_BYTES, MAX_PAGE_ENTRIES,
     MAX_TAG_NAME_BYTES, MAX_TAG_TEXT_BYTES, MAX_TAGS, MAX_VIEW_NAME_BYTES, MAX_VIEWS,
 };

@@ -10,6 +10,9 @@ pub const MAX_TAG_NAME_BYTES: usize = 64;
 pub const MAX_TAG_TEXT_BYTES: usize = 255;
 /// Most tags of one exemplar.
 pub const MAX_TAGS: usize = 64;
+/// Most bytes of an exemplar's key, label, tag names and tag texts together. A record holds them with some bytes of
+/// lengths and numbers for each, and must fit into one value of the tree.
+pub const MAX_DESCRIPTION_BYTES: usize = 12_288;
 /// Largest length of a media type such as `image/png`, in bytes.
 pub const MAX_MEDIA_TYPE_BYTES: usize = 127;
 /// Largest encoded image, in bytes; the smallest is 1.

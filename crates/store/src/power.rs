@@ -6,10 +6,7 @@
 //! the one of the C library, except in a shared library that another program loads; therefore the calls are counted,
 //! and whoever opens a tree looks whether a flush was counted.
 
-#![expect(
-    unsafe_code,
-    reason = "a symbol of the C library is replaced, and its error number is set"
-)]
+#![expect(unsafe_code, reason = "a symbol of the C library is replaced, and its error number is set")]
 
 use std::ffi::{c_int, c_uint};
 use std::hint::black_box;

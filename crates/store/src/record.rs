@@ -112,10 +112,7 @@ impl StoredRecord {
     pub(crate) const WHAT: &'static str = "record";
 
     pub(crate) fn tags(&self) -> BTreeMap<String, TagValue> {
-        self.tags
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone().into()))
-            .collect()
+        self.tags.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect()
     }
 
     pub(crate) fn into_record(self, id: ExemplarId) -> Record {
@@ -123,11 +120,7 @@ impl StoredRecord {
             id,
             key: self.key,
             label: self.label,
-            tags: self
-                .tags
-                .into_iter()
-                .map(|(name, value)| (name, value.into()))
-                .collect(),
+            tags: self.tags.into_iter().map(|(name, value)| (name, value.into())).collect(),
             media_type: self.media_type,
             height: self.height,
             width: self.width,

@@ -31,12 +31,13 @@ pub enum Refusal {
         tag: String,
     },
     /// Key, label and tags are too large together.
-    #[error("its key, label and tags take {found} bytes, at most {most} are taken; shorten the tags")]
-    RecordTooLarge {
+    #[error(
+        "its key, label and tags take {found} bytes, at most {} are taken; shorten the tags",
+        limits::MAX_DESCRIPTION_BYTES
+    )]
+    DescriptionTooLarge {
         /// Bytes they take.
         found: usize,
-        /// Bytes they may take.
-        most: usize,
     },
     /// The decoded image's shape is impossible.
     #[error(

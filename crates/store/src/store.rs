@@ -39,30 +39,20 @@ impl Store {
     pub fn create(root: &Path, config: StoreConfig) -> Result<Self, OpenError> {
         folder::create(root)?;
         if marker::path(root).exists() {
-            return Err(OpenError::AlreadyDatabase {
-                path: root.to_owned(),
-            });
+            return Err(OpenError::AlreadyDatabase { path: root.to_owned() });
         }
         // An interrupted creation leaves these behind.
-        let ours = [
-            root.join(LOCK),
-            root.join(COLLECTIONS),
-            marker::path(root).with_extension("tmp"),
-        ];
+        let ours = [root.join(LOCK), root.join(COLLECTIONS), marker::path(root).with_extension("tmp")];
         let collections = root.join(COLLECTIONS);
         if folder::entries(root)?.iter().any(|path| !ours.contains(path))
             || collections.exists() && !folder::entries(&collections)?.is_empty()
         {
-            return Err(OpenError::NotEmpty {
-                path: root.to_owned(),
-            });
+            return Err(OpenError::NotEmpty { path: root.to_owned() });
         }
         let lock = lock(root)?;
         // Another process may have been quicker between the look and the lock.
         if marker::path(root).exists() {
-            return Err(OpenError::AlreadyDatabase {
-                path: root.to_owned(),
-            });
+            return Err(OpenError::AlreadyDatabase { path: root.to_owned() });
         }
         folder::create(&collections)?;
         folder::sync_all(root)?;
@@ -70,12 +60,7 @@ impl Store {
         if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             folder::sync(parent)?;
         }
-        Ok(Self {
-            root: root.to_owned(),
-            config,
-            lock: Arc::new(lock),
-            open: Mutex::default(),
-        })
+        Ok(Self { root: root.to_owned(), config, lock: Arc::new(lock), open: Mutex::default() })
     }
 
     /// Opens a database. Its collections are opened one by one, when they are asked for.
@@ -89,12 +74,7 @@ impl Store {
         marker::check(root)?;
         let lock = lock(root)?;
         marker::check(root)?;
-        Ok(Self {
-            root: root.to_owned(),
-            config,
-            lock: Arc::new(lock),
-            open: Mutex::default(),
-        })
+        Ok(Self { root: root.to_owned(), config, lock: Arc::new(lock), open: Mutex::default() })
     }
 
     /// Its directory.
@@ -133,31 +113,19 @@ impl Store {
         fingerprint: &Fingerprint,
     ) -> Result<Arc<Collection>, OpenError> {
         if !is_allowed(name) {
-            return Err(OpenError::CollectionName {
-                name: name.chars().take(100).collect(),
-            });
+            return Err(OpenError::CollectionName { name: name.chars().take(100).collect() });
         }
         if !schema::accepts(fingerprint) {
             let model = fingerprint.model.chars().take(100).collect();
-            return Err(OpenError::Fingerprint {
-                model,
-                dimension: fingerprint.dimension,
-            });
+            return Err(OpenError::Fingerprint { model, dimension: fingerprint.dimension });
         }
         let mut open = self.lock_open();
         let home = self.home(name);
         if collection::exists(&home) {
-            return Err(OpenError::CollectionExists {
-                name: name.to_owned(),
-            });
+            return Err(OpenError::CollectionExists { name: name.to_owned() });
         }
         let schema = Schema::new(fingerprint, moment::now_ms(), moment::uuid());
-        let place = Place {
-            name,
-            home: &home,
-            config: &self.config,
-            lock: &self.lock,
-        };
+        let place = Place { name, home: &home, config: &self.config, lock: &self.lock };
         let collection = Arc::new(collection::create(place, schema)?);
         open.insert(name.to_owned(), Arc::clone(&collection));
         Ok(collection)
@@ -178,12 +146,7 @@ impl Store {
         if !is_allowed(name) || !collection::exists(&home) {
             return Ok(None);
         }
-        let place = Place {
-            name,
-            home: &home,
-            config: &self.config,
-            lock: &self.lock,
-        };
+        let place = Place { name, home: &home, config: &self.config, lock: &self.lock };
         let collection = Arc::new(collection::open(place)?);
         open.insert(name.to_owned(), Arc::clone(&collection));
         Ok(Some(collection))
@@ -204,9 +167,7 @@ impl Store {
             // With the map locked, only holders could make further holders.
             if let Err(held) = Arc::try_unwrap(collection) {
                 open.insert(name.to_owned(), held);
-                return Err(WriteError::InUse {
-                    name: name.to_owned(),
-                });
+                return Err(WriteError::InUse { name: name.to_owned() });
             }
         }
         collection::remove(&home)?;
@@ -225,26 +186,17 @@ impl Store {
 
 fn is_allowed(name: &str) -> bool {
     (1..=limits::MAX_COLLECTION_NAME_BYTES).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
 /// Locks a database for this process. The lock ends with the file, however the process ends.
 fn lock(root: &Path) -> Result<File, OpenError> {
     let path = root.join(LOCK);
     let failed = |source| FolderError::new("locking", &path, source);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
-            path: root.to_owned(),
-        }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: root.to_owned() }),
         Err(TryLockError::Error(error)) => Err(failed(error).into()),
     }
 }

@@ -14,6 +14,16 @@ pub enum TagValue {
     Text(String),
 }
 
+impl TagValue {
+    /// Bytes of the text; a number has none.
+    pub(crate) fn text_bytes(&self) -> usize {
+        match self {
+            Self::Number(_) => 0,
+            Self::Text(text) => text.len(),
+        }
+    }
+}
+
 impl Ord for TagValue {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {

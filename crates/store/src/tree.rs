@@ -43,10 +43,7 @@ impl Tree {
     /// Opens the tree in `folder`, which is created if it is not there, by the whole procedure that makes it
     /// survive crashes.
     pub(crate) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, Obstacle> {
-        Ok(Self {
-            db: open::open(folder, cache_bytes)?,
-            folder: folder.to_owned(),
-        })
+        Ok(Self { db: open::open(folder, cache_bytes)?, folder: folder.to_owned() })
     }
 
     /// Writes `changes` and finds out what stands between the tree and power safety.
@@ -91,9 +88,7 @@ impl Tree {
 impl std::fmt::Debug for Tree {
     // sled prints all of its entries.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tree")
-            .field("folder", &self.folder)
-            .finish_non_exhaustive()
+        f.debug_struct("Tree").field("folder", &self.folder).finish_non_exhaustive()
     }
 }
 
@@ -169,19 +164,12 @@ fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, TreeError> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(TreeFault::Sled(error).into()),
-        Err(panic) => Err(TreeFault::Panicked {
-            message: message(&*panic),
-        }
-        .into()),
+        Err(panic) => Err(TreeFault::Panicked { message: message(&*panic) }.into()),
     }
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.and_then(|text| text.lines().next())
-        .unwrap_or("no reason given")
-        .to_owned()
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.and_then(|text| text.lines().next()).unwrap_or("no reason given").to_owned()
 }

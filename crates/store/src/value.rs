@@ -36,11 +36,7 @@ pub(crate) fn unseal<'a>(what: &'static str, key: &[u8], value: &'a [u8]) -> Res
         return Err(Damage::Checksum { what });
     }
     if *format != FORMAT {
-        return Err(Damage::Format {
-            what,
-            found: *format,
-            newest: FORMAT,
-        });
+        return Err(Damage::Format { what, found: *format, newest: FORMAT });
     }
     Ok(payload)
 }
@@ -60,10 +56,7 @@ pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, payload: &[u8]) ->
 
 /// Decodes a payload that is one number.
 pub(crate) fn decode_u32(what: &'static str, payload: &[u8]) -> Result<u32, Damage> {
-    payload
-        .try_into()
-        .map(u32::from_be_bytes)
-        .map_err(|_| Damage::Decode { what })
+    payload.try_into().map(u32::from_be_bytes).map_err(|_| Damage::Decode { what })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use super::{Catalog, LabelEntry};
+use super::{Catalog, LabelEntry, census};
 use crate::key::{self, Namespace};
 use crate::schema::Totals;
 use crate::tree::{AccessError, Tree};
@@ -46,23 +46,18 @@ pub(crate) fn load(tree: &Tree) -> Result<(Catalog, TagNumbers), AccessError> {
             Namespace::Tag if names.tags.contains_key(&number) => Some(tags.entry(number).or_default()),
             Namespace::Tombstone | Namespace::Tag | Namespace::View => None,
         };
-        let bitmap = bitmap.ok_or(Damage::Missing {
-            what: "name of a bitmap",
-        })?;
+        let bitmap = bitmap.ok_or(Damage::Missing { what: "name of a bitmap" })?;
         container::decode_into(bitmap, &payload, high, totals.next_id)?;
     }
     let mut live = RoaringBitmap::new();
     live.insert_range(0..totals.next_id);
     live -= tombstones;
 
-    let mut catalog = Catalog {
-        totals,
-        live: Arc::new(live),
-        ..Catalog::default()
-    };
+    let mut catalog = Catalog { totals, live: Arc::new(live), ..Catalog::default() };
     catalog.views = Arc::new(names.views.into_values().collect());
     add_labels(&mut catalog, names.labels, labels)?;
     let numbers = add_tags(&mut catalog, names.tags, tags)?;
+    census::check(tree, &catalog)?;
     Ok((catalog, numbers))
 }
 
@@ -73,18 +68,13 @@ fn load_names(tree: &Tree) -> Result<Names, AccessError> {
     while let Some((key, payload)) = entries.next()? {
         let number = value::decode_u32(NAME, &payload)?;
         let (space, name) = key::split_name(&key).ok_or_else(damaged)?;
-        let text = || {
-            std::str::from_utf8(name)
-                .map(str::to_owned)
-                .map_err(|_| damaged())
-        };
+        let text = || std::str::from_utf8(name).map(str::to_owned).map_err(|_| damaged());
         let twice = match space {
             Namespace::Label => names.labels.insert(number, text()?).is_some(),
             Namespace::View => names.views.insert(number, text()?).is_some(),
-            Namespace::Tag => names
-                .tags
-                .insert(number, key::split_tag_name(name).ok_or_else(damaged)?)
-                .is_some(),
+            Namespace::Tag => {
+                names.tags.insert(number, key::split_tag_name(name).ok_or_else(damaged)?).is_some()
+            }
             Namespace::Tombstone => true,
         };
         if twice {
@@ -92,14 +82,8 @@ fn load_names(tree: &Tree) -> Result<Names, AccessError> {
         }
     }
     // Labels and views are numbered without gaps.
-    for (numbers, most) in [
-        (&names.labels, u32::MAX as usize),
-        (&names.views, limits::MAX_VIEWS),
-    ] {
-        let dense = numbers
-            .keys()
-            .zip(0..)
-            .all(|(&number, expected)| number == expected);
+    for (numbers, most) in [(&names.labels, u32::MAX as usize), (&names.views, limits::MAX_VIEWS)] {
+        let dense = numbers.keys().zip(0..).all(|(&number, expected)| number == expected);
         if !dense || numbers.len() > most {
             return Err(Damage::Missing { what: NAME }.into());
         }
@@ -119,26 +103,17 @@ fn add_labels(
     let mut numbers = BTreeMap::new();
     for ((number, name), members) in names.into_iter().zip(bitmaps) {
         if !members.is_subset(&catalog.live) {
-            return Err(Damage::Missing {
-                what: "exemplar of a label",
-            });
+            return Err(Damage::Missing { what: "exemplar of a label" });
         }
         for id in &members {
             if catalog.label_of(id).is_some() {
-                return Err(Damage::Disagreement {
-                    what: "labels of an exemplar",
-                    found: 2,
-                    expected: 1,
-                });
+                return Err(Damage::Disagreement { what: "labels of an exemplar", found: 2, expected: 1 });
             }
             catalog.set_label_of(id, Some(number));
         }
         let name: Arc<str> = name.into();
         numbers.insert(Arc::clone(&name), number);
-        catalog.labels.push(LabelEntry {
-            name,
-            members: Arc::new(members),
-        });
+        catalog.labels.push(LabelEntry { name, members: Arc::new(members) });
     }
     catalog.label_numbers = Arc::new(numbers);
     Ok(())
@@ -153,9 +128,7 @@ fn add_tags(
     let mut tagged = 0;
     for (number, (tag, value)) in names {
         // A value that nobody has any more loses its name together with its last container.
-        let members = bitmaps.remove(&number).ok_or(Damage::Missing {
-            what: "bitmap of a tag",
-        })?;
+        let members = bitmaps.remove(&number).ok_or(Damage::Missing { what: "bitmap of a tag" })?;
         if number >= catalog.totals.next_tag {
             return Err(Damage::Disagreement {
                 what: "number of a tag",
@@ -164,9 +137,7 @@ fn add_tags(
             });
         }
         if !members.is_subset(&catalog.live) {
-            return Err(Damage::Missing {
-                what: "exemplar of a tag",
-            });
+            return Err(Damage::Missing { what: "exemplar of a tag" });
         }
         tagged += members.len();
         let values = catalog.tags.entry(tag.clone()).or_default();
@@ -178,13 +149,5 @@ fn add_tags(
 }
 
 fn agree(what: &'static str, found: u64, expected: u64) -> Result<(), Damage> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(Damage::Disagreement {
-            what,
-            found,
-            expected,
-        })
-    }
+    if found == expected { Ok(()) } else { Err(Damage::Disagreement { what, found, expected }) }
 }

@@ -1,9 +1,10 @@
 //! Folders of a collection:
 //!
 //! ```text
-//! NAME/CURRENT           name of the generation in use; written last, so that a collection is there whole or not
-//! NAME/g000001/READY     the generation was created to its end
-//! NAME/g000001/ground/   its tree
+//! NAME/CURRENT                name of the generation in use; written last, so that a collection is there whole or not
+//! NAME/g000001/READY          the generation was created to its end
+//! NAME/g000001/ground/        its tree
+//! NAME/g000001/ACKNOWLEDGED   number of the last acknowledged batch
 //! ```
 
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, RwLock};
 
 use super::{Collection, Writer};
+use crate::acknowledged::{self, Acknowledged};
 use crate::catalog::TagNumbers;
 use crate::schema::{Schema, Totals};
 use crate::tree::{AccessError, Changes, Obstacle, Tree};
@@ -37,28 +39,16 @@ pub(crate) struct Place<'a> {
 
 impl Place<'_> {
     fn damaged(&self, source: Damage) -> OpenError {
-        OpenError::Damaged {
-            name: self.name.to_owned(),
-            source,
-        }
+        OpenError::Damaged { name: self.name.to_owned(), source }
     }
 
     fn obstacle(&self, obstacle: Obstacle) -> OpenError {
         match obstacle {
-            Obstacle::DiskFull {
-                folder,
-                free_bytes,
-                needed_bytes,
-            } => OpenError::DiskFull {
-                path: folder,
-                free_bytes,
-                needed_bytes,
-            },
+            Obstacle::DiskFull { folder, free_bytes, needed_bytes } => {
+                OpenError::DiskFull { path: folder, free_bytes, needed_bytes }
+            }
             Obstacle::Folder(error) => error.into(),
-            Obstacle::Tree(source) => OpenError::Tree {
-                name: self.name.to_owned(),
-                source,
-            },
+            Obstacle::Tree(source) => OpenError::Tree { name: self.name.to_owned(), source },
         }
     }
 
@@ -71,20 +61,14 @@ impl Place<'_> {
                 newest: newest.into(),
             },
             AccessError::Damage(damage) => self.damaged(damage),
-            AccessError::Tree(source) => OpenError::Tree {
-                name: self.name.to_owned(),
-                source,
-            },
+            AccessError::Tree(source) => OpenError::Tree { name: self.name.to_owned(), source },
         }
     }
 
     fn assemble(&self, state: State) -> Result<Collection, OpenError> {
         if let Some(doubt) = state.doubt {
             if self.config.durability == DurabilityDemand::PowerSafe {
-                return Err(OpenError::NotPowerSafe {
-                    name: self.name.to_owned(),
-                    doubt,
-                });
+                return Err(OpenError::NotPowerSafe { name: self.name.to_owned(), doubt });
             }
             tracing::warn!(collection = self.name, %doubt, "writes are not known to survive a power cut");
         }
@@ -97,6 +81,7 @@ impl Place<'_> {
             catalog: RwLock::new(Arc::new(state.catalog)),
             writer: Mutex::new(Writer {
                 tag_numbers: state.tag_numbers,
+                acknowledged: state.acknowledged,
                 fault: None,
             }),
             _lock: Arc::clone(self.lock),
@@ -109,6 +94,7 @@ struct State {
     schema: Schema,
     catalog: Catalog,
     tag_numbers: TagNumbers,
+    acknowledged: Acknowledged,
     doubt: Option<Doubt>,
 }
 
@@ -129,22 +115,15 @@ pub(crate) fn remove(home: &Path) -> Result<(), folder::FolderError> {
 /// nothing in it was ever acknowledged.
 pub(crate) fn create(place: Place<'_>, schema: Schema) -> Result<Collection, OpenError> {
     folder::remove(place.home)?;
-    let outcome = create_generation(place, schema)
-        .and_then(|state| place.assemble(state))
-        .and_then(|collection| {
-            folder::write_whole(
-                &place.home.join(CURRENT),
-                format!("{FIRST_GENERATION}\n").as_bytes(),
-            )?;
+    let outcome =
+        create_generation(place, schema).and_then(|state| place.assemble(state)).and_then(|collection| {
+            folder::write_whole(&place.home.join(CURRENT), format!("{FIRST_GENERATION}\n").as_bytes())?;
             Ok(collection)
         });
     if outcome.is_err()
         && let Err(error) = folder::remove(place.home)
     {
-        tracing::warn!(
-            ?error,
-            "leftovers of a collection that was not created stay behind"
-        );
+        tracing::warn!(?error, "leftovers of a collection that was not created stay behind");
     }
     outcome
 }
@@ -155,26 +134,15 @@ fn create_generation(place: Place<'_>, schema: Schema) -> Result<State, OpenErro
         Tree::open(&generation.join(GROUND), place.config.cache_bytes).map_err(|o| place.obstacle(o))?;
     let damaged = |source| place.damaged(source);
     let mut changes = Changes::default();
-    changes.put(
-        key::schema(),
-        &value::encode(Schema::WHAT, &schema).map_err(damaged)?,
-    );
-    changes.put(
-        key::next(),
-        &value::encode(Totals::WHAT, &Totals::default()).map_err(damaged)?,
-    );
+    changes.put(key::schema(), &value::encode(Schema::WHAT, &schema).map_err(damaged)?);
+    changes.put(key::next(), &value::encode(Totals::WHAT, &Totals::default()).map_err(damaged)?);
     let doubt = tree.probe(changes).map_err(|o| place.obstacle(o))?;
+    let acknowledged = Acknowledged::start(&generation, 0)?;
     folder::write_whole(&generation.join(READY), READY_TEXT)?;
     folder::sync_all(&generation)?;
     folder::sync(place.home)?;
     let (catalog, tag_numbers) = catalog::load(&tree).map_err(|e| place.access(e))?;
-    Ok(State {
-        tree,
-        schema,
-        catalog,
-        tag_numbers,
-        doubt,
-    })
+    Ok(State { tree, schema, catalog, tag_numbers, acknowledged, doubt })
 }
 
 /// Opens a collection that [`exists`].
@@ -192,35 +160,32 @@ pub(crate) fn open(place: Place<'_>) -> Result<Collection, OpenError> {
     let tree = Tree::open(&ground, place.config.cache_bytes).map_err(|o| place.obstacle(o))?;
     let schema = read_schema(place, &tree)?;
     let (catalog, tag_numbers) = catalog::load(&tree).map_err(|e| place.access(e))?;
-    // The same value again: it has to be flushed for the probe, and changes nothing.
+    let found = catalog.batch();
+    match acknowledged::read(&generation)? {
+        Some(acknowledged) if acknowledged > found => {
+            let path = acknowledged::path(&generation);
+            return Err(OpenError::BatchesLost { name: place.name.to_owned(), found, acknowledged, path });
+        }
+        Some(_) => {}
+        None => tracing::warn!(collection = place.name, "the last acknowledged batch is not known"),
+    }
+    // The same value again changes nothing, but a batch is logged and flushed however little it changes.
     let mut changes = Changes::default();
     let totals = value::encode(Totals::WHAT, &catalog.totals).map_err(|d| place.damaged(d))?;
     changes.put(key::next(), &totals);
     let doubt = tree.probe(changes).map_err(|o| place.obstacle(o))?;
-    tracing::debug!(
-        collection = place.name,
-        exemplars = catalog.totals.exemplars,
-        "opened"
-    );
-    place.assemble(State {
-        tree,
-        schema,
-        catalog,
-        tag_numbers,
-        doubt,
-    })
+    let acknowledged = Acknowledged::start(&generation, found)?;
+    tracing::debug!(collection = place.name, exemplars = catalog.totals.exemplars, "opened");
+    place.assemble(State { tree, schema, catalog, tag_numbers, acknowledged, doubt })
 }
 
 fn current_generation(place: Place<'_>) -> Result<PathBuf, OpenError> {
     let bytes = folder::read_small(&place.home.join(CURRENT), CURRENT_MOST_BYTES)?.unwrap_or_default();
-    let name = std::str::from_utf8(&bytes)
-        .ok()
-        .and_then(|text| text.strip_suffix('\n'))
-        .filter(|name| {
-            name.len() == FIRST_GENERATION.len()
-                && name.starts_with('g')
-                && name.bytes().skip(1).all(|byte| byte.is_ascii_digit())
-        });
+    let name = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n')).filter(|name| {
+        name.len() == FIRST_GENERATION.len()
+            && name.starts_with('g')
+            && name.bytes().skip(1).all(|byte| byte.is_ascii_digit())
+    });
     match name {
         Some(name) => Ok(place.home.join(name)),
         None => Err(place.damaged(Damage::Decode { what: "file CURRENT" })),
@@ -228,9 +193,7 @@ fn current_generation(place: Place<'_>) -> Result<PathBuf, OpenError> {
 }
 
 fn read_schema(place: Place<'_>, tree: &Tree) -> Result<Schema, OpenError> {
-    let payload = tree
-        .get(Schema::WHAT, &key::schema())
-        .map_err(|e| place.access(e))?;
+    let payload = tree.get(Schema::WHAT, &key::schema()).map_err(|e| place.access(e))?;
     let payload = payload.ok_or_else(|| place.damaged(Damage::Missing { what: Schema::WHAT }))?;
     let schema: Schema = value::decode(Schema::WHAT, &payload).map_err(|d| place.damaged(d))?;
     if schema.magic != Schema::MAGIC || !schema::accepts(&schema.fingerprint()) {

@@ -1,6 +1,7 @@
 use std::ops::ControlFlow;
 
-use plugin_api::{Digest, ExemplarId, FeatureRows};
+use plugin_api::{Digest, ExemplarId, FeatureRows, View};
+use roaring::RoaringBitmap;
 
 use super::Collection;
 use crate::record::StoredRecord;
@@ -46,10 +47,7 @@ impl Collection {
         }
         let stored = stored_record(&self.tree, id)?;
         if stored.is_none() && self.is_settled(id) {
-            return Err(Damage::Missing {
-                what: StoredRecord::WHAT,
-            }
-            .into());
+            return Err(Damage::Missing { what: StoredRecord::WHAT }.into());
         }
         Ok(stored)
     }
@@ -134,15 +132,9 @@ impl Collection {
         let live = self.catalog();
         let mut values = Vec::new();
         for &id in ids {
-            let row = if live.live().contains(id) {
-                self.tree.get(ROW, &key::row(number, id))?
-            } else {
-                None
-            };
-            let row = row.ok_or_else(|| ReadError::NoRow {
-                id,
-                view: view.to_owned(),
-            })?;
+            let row =
+                if live.live().contains(id) { self.tree.get(ROW, &key::row(number, id))? } else { None };
+            let row = row.ok_or_else(|| ReadError::NoRow { id, view: view.to_owned() })?;
             append_row(&mut values, &row, dimension)?;
         }
         FeatureRows::new(dimension, values).map_err(|error| Damage::Rows(error).into())
@@ -156,7 +148,8 @@ impl Collection {
     ///
     /// # Errors
     ///
-    /// [`ReadError::UnknownView`]; others when a row is damaged or reading fails. Rows before it were visited.
+    /// [`ReadError::UnknownView`]; others when a row is damaged or reading fails, and at the end of the clean view
+    /// when an exemplar was not met. Rows before it were visited.
     pub fn scan_rows(
         &self,
         view: &str,
@@ -165,28 +158,31 @@ impl Collection {
     ) -> Result<(), ReadError> {
         let number = self.view_number(view)?;
         let dimension = self.fingerprint.dimension as usize;
+        let live = self.catalog();
+        let mut met = RoaringBitmap::new();
         let mut values = Vec::with_capacity(dimension);
-        let mut entries = self
-            .tree
-            .range(ROW, key::row(number, from)..=key::row(number, ExemplarId::MAX))?;
+        let mut entries = self.tree.range(ROW, key::row(number, from)..=key::row(number, ExemplarId::MAX))?;
         while let Some((key, row)) = entries.next()? {
             let id = key::id_of_row(&key).ok_or(Damage::Decode { what: ROW })?;
+            met.insert(id);
             values.clear();
             append_row(&mut values, &row, dimension)?;
             if visit(id, &values).is_break() {
-                break;
+                return Ok(());
             }
+        }
+        // A damaged log may lack an entry without another sign of it.
+        let mut missing = live.live() - met;
+        missing.remove_range(..from);
+        if view == View::CLEAN && missing.iter().any(|id| self.is_settled(id)) {
+            return Err(Damage::Missing { what: ROW }.into());
         }
         Ok(())
     }
 
     fn view_number(&self, view: &str) -> Result<u16, ReadError> {
         let number = self.catalog().views.iter().position(|name| name == view);
-        number
-            .map(|number| number as u16)
-            .ok_or_else(|| ReadError::UnknownView {
-                name: view.to_owned(),
-            })
+        number.map(|number| number as u16).ok_or_else(|| ReadError::UnknownView { name: view.to_owned() })
     }
 
     /// One page of records in ascending order of their keys' bytes, beginning after the key `after`. At most `limit`
@@ -203,15 +199,10 @@ impl Collection {
         let writer = self.lock_writer();
         let catalog = self.catalog();
         // A zero byte makes the smallest key that is larger.
-        let first = after.map_or_else(
-            || key::USER_KEYS.to_vec(),
-            |after| [&key::user_key(after)[..], &[0]].concat(),
-        );
+        let first =
+            after.map_or_else(|| key::USER_KEYS.to_vec(), |after| [&key::user_key(after)[..], &[0]].concat());
         let mut entries = self.tree.range(USER_KEY, first..vec![key::USER_KEYS[0] + 1])?;
-        let mut page = Page {
-            entries: Vec::new(),
-            next: None,
-        };
+        let mut page = Page { entries: Vec::new(), next: None };
         while let Some((key, payload)) = entries.next()? {
             let id = value::decode_u32(USER_KEY, &payload)?;
             if !catalog.live().contains(id) {
@@ -226,10 +217,7 @@ impl Collection {
                 Some(record) if key::split_user_key(&key) == Some(record.key.as_str()) => record,
                 None if writer.fault.is_some() => continue,
                 _ => {
-                    return Err(Damage::Missing {
-                        what: StoredRecord::WHAT,
-                    }
-                    .into());
+                    return Err(Damage::Missing { what: StoredRecord::WHAT }.into());
                 }
             };
             page.entries.push(record);
@@ -248,10 +236,7 @@ impl Collection {
         views.sort();
         Ok(CollectionStats {
             exemplars: catalog.len(),
-            labels: catalog
-                .labels()
-                .filter(|(_, _, members)| !members.is_empty())
-                .count() as u64,
+            labels: catalog.labels().filter(|(_, _, members)| !members.is_empty()).count() as u64,
             image_bytes: catalog.totals.image_bytes,
             disk_bytes: folder::bytes(&self.folder)?,
             batches: catalog.batch(),

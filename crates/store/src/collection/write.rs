@@ -20,28 +20,14 @@ impl Collection {
         admission::check(&batch, self.fingerprint.dimension as usize)?;
         let mut writer = self.lock_writer();
         if let Some(cause) = &writer.fault {
-            return Err(WriteError::ReadOnly {
-                cause: Arc::clone(cause),
-            });
+            return Err(WriteError::ReadOnly { cause: Arc::clone(cause) });
         }
         let before = self.catalog();
         let mut draft = Draft::new(&self.tree, &before, &writer.tag_numbers, moment::now_ms());
-        let deleted = batch
-            .deletes
-            .iter()
-            .map(|key| draft.delete(key))
-            .collect::<Result<_, _>>()?;
-        let outcomes = batch
-            .upserts
-            .into_iter()
-            .map(|new| draft.upsert(new))
-            .collect::<Result<_, _>>()?;
+        let deleted = batch.deletes.iter().map(|key| draft.delete(key)).collect::<Result<_, _>>()?;
+        let outcomes = batch.upserts.into_iter().map(|new| draft.upsert(new)).collect::<Result<_, _>>()?;
         let Some(finished) = draft.finish()? else {
-            return Ok(WriteReceipt {
-                batch: before.batch(),
-                outcomes,
-                deleted,
-            });
+            return Ok(WriteReceipt { batch: before.batch(), outcomes, deleted });
         };
         if let Err(error) = self.tree.commit(finished.changes) {
             let cause = Arc::new(error);
@@ -56,11 +42,11 @@ impl Collection {
             };
         }
         let batch = finished.catalog.batch();
+        if let Err(error) = writer.acknowledged.set(batch) {
+            // The batch is durable; only a later damage would be harder to notice.
+            tracing::warn!(collection = self.name, %error, "the number of the batch could not be noted");
+        }
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(finished.catalog);
-        Ok(WriteReceipt {
-            batch,
-            outcomes,
-            deleted,
-        })
+        Ok(WriteReceipt { batch, outcomes, deleted })
     }
 }

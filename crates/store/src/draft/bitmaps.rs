@@ -23,24 +23,15 @@ impl Draft<'_> {
             return Ok(());
         }
         if let Some(name) = old {
-            let label = self
-                .catalog
-                .label_id(name)
-                .ok_or(Damage::Missing { what: "label" })?;
+            let label = self.catalog.label_id(name).ok_or(Damage::Missing { what: "label" })?;
             expect_member(Arc::make_mut(&mut self.catalog.labels[label as usize].members).remove(id))?;
-            self.touched_labels
-                .entry(label)
-                .or_default()
-                .insert(container::high(id));
+            self.touched_labels.entry(label).or_default().insert(container::high(id));
             self.catalog.totals.labelled -= 1;
         }
         let label = new.map(|name| self.label_number(name));
         if let Some(label) = label {
             Arc::make_mut(&mut self.catalog.labels[label as usize].members).insert(id);
-            self.touched_labels
-                .entry(label)
-                .or_default()
-                .insert(container::high(id));
+            self.touched_labels.entry(label).or_default().insert(container::high(id));
             self.catalog.totals.labelled += 1;
         }
         self.catalog.set_label_of(id, label);
@@ -57,10 +48,7 @@ impl Draft<'_> {
         self.put_name(Namespace::Label, name.as_bytes(), number);
         let name: Arc<str> = name.into();
         Arc::make_mut(&mut self.catalog.label_numbers).insert(Arc::clone(&name), number);
-        self.catalog.labels.push(LabelEntry {
-            name,
-            members: Arc::default(),
-        });
+        self.catalog.labels.push(LabelEntry { name, members: Arc::default() });
         number
     }
 
@@ -68,10 +56,7 @@ impl Draft<'_> {
         let values = Arc::make_mut(self.catalog.tags.entry(tag.clone()).or_default());
         Arc::make_mut(values.entry(value.clone()).or_default()).insert(id);
         self.catalog.totals.tagged += 1;
-        self.touched_tags
-            .entry((tag, value))
-            .or_default()
-            .insert(container::high(id));
+        self.touched_tags.entry((tag, value)).or_default().insert(container::high(id));
     }
 
     pub(super) fn remove_tag(
@@ -80,17 +65,11 @@ impl Draft<'_> {
         tag: String,
         value: TagValue,
     ) -> Result<(), WriteError> {
-        let members = self
-            .catalog
-            .tags
-            .get_mut(&tag)
-            .and_then(|values| Arc::make_mut(values).get_mut(&value));
+        let members =
+            self.catalog.tags.get_mut(&tag).and_then(|values| Arc::make_mut(values).get_mut(&value));
         expect_member(members.is_some_and(|members| Arc::make_mut(members).remove(id)))?;
         self.catalog.totals.tagged -= 1;
-        self.touched_tags
-            .entry((tag, value))
-            .or_default()
-            .insert(container::high(id));
+        self.touched_tags.entry((tag, value)).or_default().insert(container::high(id));
         Ok(())
     }
 
@@ -102,43 +81,25 @@ impl Draft<'_> {
         let next = self.catalog.totals.next_id;
         for &high in &self.touched_tombstones {
             let payload = container::encode_complement(&self.catalog.live, high, next)?;
-            put_or_remove(
-                &mut self.changes,
-                key::container(Namespace::Tombstone, 0, high),
-                payload,
-            );
+            put_or_remove(&mut self.changes, key::container(Namespace::Tombstone, 0, high), payload);
         }
         for (&label, highs) in &self.touched_labels {
             for &high in highs {
                 let payload = container::encode(&self.catalog.labels[label as usize].members, high)?;
-                put_or_remove(
-                    &mut self.changes,
-                    key::container(Namespace::Label, label, high),
-                    payload,
-                );
+                put_or_remove(&mut self.changes, key::container(Namespace::Label, label, high), payload);
             }
         }
         for (name, highs) in std::mem::take(&mut self.touched_tags) {
             self.finish_tag(name, &highs)?;
         }
         self.catalog.totals.batch += 1;
-        self.changes
-            .put(key::next(), &value::encode(Totals::WHAT, &self.catalog.totals)?);
-        Ok(Some(Finished {
-            changes: self.changes,
-            catalog: self.catalog,
-            tag_numbers: self.new_tag_numbers,
-        }))
+        self.changes.put(key::next(), &value::encode(Totals::WHAT, &self.catalog.totals)?);
+        Ok(Some(Finished { changes: self.changes, catalog: self.catalog, tag_numbers: self.new_tag_numbers }))
     }
 
     fn finish_tag(&mut self, name: TagName, highs: &BTreeSet<u16>) -> Result<(), WriteError> {
         let number = self.tag_numbers.get(&name).copied();
-        let members = self
-            .catalog
-            .tags
-            .get(&name.0)
-            .and_then(|values| values.get(&name.1))
-            .map(Arc::clone);
+        let members = self.catalog.tags.get(&name.0).and_then(|values| values.get(&name.1)).map(Arc::clone);
         let members = members.unwrap_or_default();
         if members.is_empty() {
             self.forget_tag(&name, number, highs);
@@ -155,11 +116,7 @@ impl Draft<'_> {
         };
         for &high in highs {
             let payload = container::encode(&members, high)?;
-            put_or_remove(
-                &mut self.changes,
-                key::container(Namespace::Tag, number, high),
-                payload,
-            );
+            put_or_remove(&mut self.changes, key::container(Namespace::Tag, number, high), payload);
         }
         Ok(())
     }
@@ -170,8 +127,7 @@ impl Draft<'_> {
             for &high in highs {
                 self.changes.remove(key::container(Namespace::Tag, number, high));
             }
-            self.changes
-                .remove(key::name(Namespace::Tag, &key::tag_name(&name.0, &name.1)));
+            self.changes.remove(key::name(Namespace::Tag, &key::tag_name(&name.0, &name.1)));
             self.new_tag_numbers.insert(name.clone(), None);
         }
         if let Some(values) = self.catalog.tags.get_mut(&name.0) {
@@ -192,11 +148,5 @@ fn put_or_remove(changes: &mut Changes, key: Vec<u8>, payload: Option<Vec<u8>>) 
 
 /// A record says that its exemplar is in a bitmap; if it was not, the two contradict each other.
 pub(super) fn expect_member(was_member: bool) -> Result<(), Damage> {
-    if was_member {
-        Ok(())
-    } else {
-        Err(Damage::Missing {
-            what: "exemplar of a bitmap",
-        })
-    }
+    if was_member { Ok(()) } else { Err(Damage::Missing { what: "exemplar of a bitmap" }) }
 }

@@ -27,11 +27,7 @@ const CACHE_SHARE: u64 = 3;
 /// Why a tree cannot be opened.
 #[derive(Debug)]
 pub(crate) enum Obstacle {
-    DiskFull {
-        folder: PathBuf,
-        free_bytes: u64,
-        needed_bytes: u64,
-    },
+    DiskFull { folder: PathBuf, free_bytes: u64, needed_bytes: u64 },
     Folder(FolderError),
     Tree(TreeError),
 }
@@ -51,11 +47,7 @@ impl From<TreeError> for Obstacle {
 pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<sled::Db, Obstacle> {
     folder::create(folder)?;
     if let Some(free_bytes) = folder::free_bytes(folder)?.filter(|&free| free < NEEDED_BYTES) {
-        return Err(Obstacle::DiskFull {
-            folder: folder.to_owned(),
-            free_bytes,
-            needed_bytes: NEEDED_BYTES,
-        });
+        return Err(Obstacle::DiskFull { folder: folder.to_owned(), free_bytes, needed_bytes: NEEDED_BYTES });
     }
     remove_torn_snapshots(folder)?;
     let config = sled::Config::new()
@@ -76,12 +68,7 @@ pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<sled::Db, Obstacle
     };
     // Opening has written, and it syncs neither names nor everything it wrote.
     folder::sync_all(folder)?;
-    for parent in folder
-        .ancestors()
-        .skip(1)
-        .take(4)
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
+    for parent in folder.ancestors().skip(1).take(4).filter(|parent| !parent.as_os_str().is_empty()) {
         folder::sync(parent)?;
     }
     let outside = folder.join("blobs");
@@ -133,11 +120,7 @@ pub(super) fn probe(tree: &Tree, changes: Changes) -> Result<Option<Doubt>, Obst
     if power::refused_syncs() == refused {
         return Ok(Some(Doubt::Sync));
     }
-    Ok(if folder::on_tried_file_system(&tree.folder)? {
-        None
-    } else {
-        Some(Doubt::FileSystem)
-    })
+    Ok(if folder::on_tried_file_system(&tree.folder)? { None } else { Some(Doubt::FileSystem) })
 }
 
 #[cfg(not(target_os = "linux"))]

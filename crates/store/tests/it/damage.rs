@@ -2,7 +2,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use store::{ReadError, Store, WriteError};
+use store::{OpenError, ReadError, Store, WriteError};
 
 use crate::sample::{config, create, exemplar, labelled, place, row, tagged, upserts};
 
@@ -53,6 +53,8 @@ fn use_all(root: &Path) {
     let Ok(Some(things)) = store.collection("things") else {
         return;
     };
+    // Nothing acknowledged is missing without an error.
+    assert_eq!((things.catalog().batch(), things.catalog().len()), (EXEMPLARS / 6, EXEMPLARS));
     for seed in 0..EXEMPLARS {
         let Ok(Some(id)) = things.id_of(&format!("k{seed}")) else {
             continue;
@@ -101,10 +103,7 @@ fn flipped_bits_and_cut_files_give_errors_and_no_wrong_answers() {
         copy(&root, &copied);
         let all = files(&copied);
         // Most of the time the log, where nearly everything is.
-        let chosen = all
-            .iter()
-            .find(|path| path.ends_with("db"))
-            .filter(|_| case % 4 != 0);
+        let chosen = all.iter().find(|path| path.ends_with("db")).filter(|_| case % 4 != 0);
         let file = chosen.unwrap_or(&all[random(all.len() as u64) as usize]);
         let mut content = fs::read(file).unwrap();
         if case % 6 == 5 {
@@ -125,12 +124,26 @@ fn torn_snapshots_are_no_hindrance() {
     build(&root);
     let ground = root.join("collections/things/g000001/ground");
     fs::write(ground.join("snap.00000000000000FF.generating"), b"half").unwrap();
-    fs::write(
-        ground.join("snap.FFFFFFFFFFFFFFF0"),
-        b"a snapshot that was cut off",
-    )
-    .unwrap();
+    fs::write(ground.join("snap.FFFFFFFFFFFFFFF0"), b"a snapshot that was cut off").unwrap();
     let (_store, things) = crate::sample::open(&root);
     assert_eq!(things.catalog().len(), EXEMPLARS);
     assert_eq!(things.image(17).unwrap(), Some(exemplar("", 17).image));
+}
+
+#[test]
+fn a_lost_tail_of_the_log_is_noticed_and_can_be_accepted() {
+    let (_folder, root) = place();
+    build(&root);
+    let generation = root.join("collections/things/g000001");
+    let log = generation.join("ground/db");
+    let content = fs::read(&log).unwrap();
+    fs::write(&log, &content[..content.len() / 2]).unwrap();
+    let store = Store::open(&root, config()).unwrap();
+    let Err(OpenError::BatchesLost { found, acknowledged, path, .. }) = store.collection("things") else {
+        panic!("half of the log is gone");
+    };
+    assert!(found < acknowledged);
+    assert_eq!(acknowledged, EXEMPLARS / 6);
+    fs::remove_file(path).unwrap();
+    assert_eq!(store.collection("things").unwrap().unwrap().catalog().batch(), found);
 }

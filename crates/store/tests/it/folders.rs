@@ -19,14 +19,8 @@ fn a_database_is_not_created_among_other_files() {
     let (_folder, root) = place();
     fs::create_dir(&root).unwrap();
     fs::write(root.join("holiday.txt"), "sun").unwrap();
-    assert!(matches!(
-        Store::create(&root, config()),
-        Err(OpenError::NotEmpty { .. })
-    ));
-    assert!(matches!(
-        Store::open(&root, config()),
-        Err(OpenError::NotDatabase { .. })
-    ));
+    assert!(matches!(Store::create(&root, config()), Err(OpenError::NotEmpty { .. })));
+    assert!(matches!(Store::open(&root, config()), Err(OpenError::NotDatabase { .. })));
     assert_eq!(fs::read_dir(&root).unwrap().count(), 1);
 }
 
@@ -48,20 +42,11 @@ fn what_an_interrupted_creation_left_is_no_hindrance() {
 #[test]
 fn missing_directories_and_files_are_no_databases() {
     let (folder, root) = place();
-    assert!(matches!(
-        Store::open(&root, config()),
-        Err(OpenError::NotDatabase { .. })
-    ));
+    assert!(matches!(Store::open(&root, config()), Err(OpenError::NotDatabase { .. })));
     let file = folder.path().join("file");
     fs::write(&file, "text").unwrap();
-    assert!(matches!(
-        Store::open(&file, config()),
-        Err(OpenError::NotDatabase { .. })
-    ));
-    assert!(matches!(
-        Store::create(&file, config()),
-        Err(OpenError::Io { .. })
-    ));
+    assert!(matches!(Store::open(&file, config()), Err(OpenError::NotDatabase { .. })));
+    assert!(matches!(Store::create(&file, config()), Err(OpenError::Io { .. })));
 }
 
 #[test]
@@ -71,15 +56,9 @@ fn a_damaged_foreign_or_newer_marker_is_refused() {
     let marker = root.join("lookalike.json");
     let good = fs::read_to_string(&marker).unwrap();
     fs::write(&marker, &good[..good.len() / 2]).unwrap();
-    assert!(matches!(
-        Store::open(&root, config()),
-        Err(OpenError::Marker { .. })
-    ));
+    assert!(matches!(Store::open(&root, config()), Err(OpenError::Marker { .. })));
     fs::write(&marker, r#"{"magic":"otherdb","format":1}"#).unwrap();
-    assert!(matches!(
-        Store::open(&root, config()),
-        Err(OpenError::ForeignMarker { .. })
-    ));
+    assert!(matches!(Store::open(&root, config()), Err(OpenError::ForeignMarker { .. })));
     fs::write(&marker, r#"{"magic":"lookalike","format":99,"shape":"new"}"#).unwrap();
     let error = Store::open(&root, config()).unwrap_err();
     assert!(matches!(error, OpenError::NewerFormat { found: 99, .. }));
@@ -91,16 +70,10 @@ fn a_damaged_foreign_or_newer_marker_is_refused() {
 fn a_database_is_open_once_at_a_time() {
     let (_folder, root) = place();
     let (store, things) = create(&root);
-    assert!(matches!(
-        Store::open(&root, config()),
-        Err(OpenError::Locked { .. })
-    ));
+    assert!(matches!(Store::open(&root, config()), Err(OpenError::Locked { .. })));
     drop(store);
     // The collection alone keeps it open, and works.
-    assert!(matches!(
-        Store::open(&root, config()),
-        Err(OpenError::Locked { .. })
-    ));
+    assert!(matches!(Store::open(&root, config()), Err(OpenError::Locked { .. })));
     things.write(upserts(vec![exemplar("a", 1)])).unwrap();
     drop(things);
     let (_store, things) = open(&root);
@@ -144,10 +117,7 @@ fn the_fingerprint_is_kept() {
     let (store, things) = open(&root);
     assert_eq!(*things.fingerprint(), other);
     other.dimension = 3_501;
-    assert!(matches!(
-        store.create_collection("wide", &other),
-        Err(OpenError::Fingerprint { .. })
-    ));
+    assert!(matches!(store.create_collection("wide", &other), Err(OpenError::Fingerprint { .. })));
     assert_eq!(store.collection_names().unwrap(), ["things"]);
 }
 
@@ -156,10 +126,7 @@ fn a_dropped_collection_is_gone_and_its_name_is_free() {
     let (_folder, root) = place();
     let (store, things) = create(&root);
     things.write(upserts(vec![exemplar("a", 1)])).unwrap();
-    assert!(matches!(
-        store.drop_collection("things"),
-        Err(WriteError::InUse { .. })
-    ));
+    assert!(matches!(store.drop_collection("things"), Err(WriteError::InUse { .. })));
     assert_eq!(things.id_of("a").unwrap(), Some(0));
     drop(things);
     assert!(store.drop_collection("things").unwrap());
@@ -179,10 +146,7 @@ fn power_safety_is_reported_or_refused() {
         assert_ne!(doubt, Some(Doubt::Sync));
     }
     drop((store, things));
-    let strict = StoreConfig {
-        durability: DurabilityDemand::PowerSafe,
-        ..config()
-    };
+    let strict = StoreConfig { durability: DurabilityDemand::PowerSafe, ..config() };
     let store = Store::open(&root, strict).unwrap();
     match (doubt, store.collection("things")) {
         (None, Ok(Some(_))) => {}
@@ -207,17 +171,11 @@ fn a_collection_without_its_files_is_damaged_not_empty() {
     for file in ["READY", "ground/db"] {
         fs::rename(generation.join(file), &away).unwrap();
         let store = Store::open(&root, config()).unwrap();
-        assert!(
-            matches!(store.collection("things"), Err(OpenError::Damaged { .. })),
-            "{file}"
-        );
+        assert!(matches!(store.collection("things"), Err(OpenError::Damaged { .. })), "{file}");
         drop(store);
         fs::rename(&away, generation.join(file)).unwrap();
     }
     fs::write(root.join("collections/things/CURRENT"), "../../../etc\n").unwrap();
     let store = Store::open(&root, config()).unwrap();
-    assert!(matches!(
-        store.collection("things"),
-        Err(OpenError::Damaged { .. })
-    ));
+    assert!(matches!(store.collection("things"), Err(OpenError::Damaged { .. })));
 }

@@ -17,10 +17,7 @@ fn batch(number: u64) -> WriteBatch {
         .collect();
     upserts.push(exemplar("always", number));
     let deletes = number.checked_sub(1).map(|before| format!("{before}-0"));
-    WriteBatch {
-        upserts,
-        deletes: deletes.into_iter().collect(),
-    }
+    WriteBatch { upserts, deletes: deletes.into_iter().collect() }
 }
 
 /// Not a test of its own: the process that `every_acknowledged_batch_survives_a_kill` starts and kills.
@@ -34,10 +31,7 @@ fn writer_that_is_killed() {
     for number in things.catalog().batch() + 1.. {
         let receipt = things.write(batch(number)).unwrap();
         // Whoever reads may be gone already.
-        if writeln!(out, "acknowledged {}", receipt.batch)
-            .and_then(|()| out.flush())
-            .is_err()
-        {
+        if writeln!(out, "acknowledged {}", receipt.batch).and_then(|()| out.flush()).is_err() {
             return;
         }
     }
@@ -45,12 +39,7 @@ fn writer_that_is_killed() {
 
 fn write_until_killed(root: &Path, lines: usize) -> u64 {
     let mut child = Command::new(env::current_exe().unwrap())
-        .args([
-            "kill::writer_that_is_killed",
-            "--exact",
-            "--nocapture",
-            "--test-threads=1",
-        ])
+        .args(["kill::writer_that_is_killed", "--exact", "--nocapture", "--test-threads=1"])
         .env(ROOT, root)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -59,10 +48,7 @@ fn write_until_killed(root: &Path, lines: usize) -> u64 {
     let numbers = BufReader::new(child.stdout.take().unwrap())
         .lines()
         .map_while(Result::ok)
-        .filter_map(|line| {
-            line.split_once("acknowledged ")
-                .and_then(|(_, number)| number.parse().ok())
-        });
+        .filter_map(|line| line.split_once("acknowledged ").and_then(|(_, number)| number.parse().ok()));
     let last = numbers.take(lines).last();
     child.kill().unwrap();
     child.wait().unwrap();
@@ -93,11 +79,7 @@ fn check(things: &Collection, batches: u64) {
             );
         }
     }
-    assert!(
-        things
-            .rows("clean", &catalog.live().iter().collect::<Vec<_>>())
-            .is_ok()
-    );
+    assert!(things.rows("clean", &catalog.live().iter().collect::<Vec<_>>()).is_ok());
     assert_eq!(row(1).len(), things.fingerprint().dimension as usize);
 }
 
@@ -109,10 +91,7 @@ fn every_acknowledged_batch_survives_a_kill() {
         let acknowledged = write_until_killed(&root, lines);
         let (_store, things) = open(&root);
         let found = things.catalog().batch();
-        assert!(
-            found >= acknowledged,
-            "batch {acknowledged} was acknowledged, batch {found} is the last"
-        );
+        assert!(found >= acknowledged, "batch {acknowledged} was acknowledged, batch {found} is the last");
         check(&things, found);
     }
 }

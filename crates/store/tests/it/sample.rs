@@ -19,10 +19,7 @@ pub(crate) fn fingerprint() -> Fingerprint {
 }
 
 pub(crate) fn config() -> StoreConfig {
-    StoreConfig {
-        cache_bytes: 8 << 20,
-        ..StoreConfig::default()
-    }
+    StoreConfig { cache_bytes: 8 << 20, ..StoreConfig::default() }
 }
 
 /// A directory that is removed at the end of the test, and the path of a database in it.
@@ -59,9 +56,7 @@ pub(crate) fn bytes(seed: u64, length: usize) -> Vec<u8> {
 }
 
 pub(crate) fn row(seed: u64) -> Vec<f32> {
-    (0..DIMENSION)
-        .map(|column| seed as f32 + column as f32 / 8.0)
-        .collect()
+    (0..DIMENSION).map(|column| seed as f32 + column as f32 / 8.0).collect()
 }
 
 /// An exemplar whose image, row and length follow from the seed.
@@ -80,33 +75,18 @@ pub(crate) fn exemplar(key: &str, seed: u64) -> NewExemplar {
 }
 
 pub(crate) fn labelled(key: &str, seed: u64, label: &str) -> NewExemplar {
-    NewExemplar {
-        label: Some(label.to_owned()),
-        ..exemplar(key, seed)
-    }
+    NewExemplar { label: Some(label.to_owned()), ..exemplar(key, seed) }
 }
 
 pub(crate) fn tagged(key: &str, seed: u64, tags: &[(&str, TagValue)]) -> NewExemplar {
-    let tags = tags
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), value.clone()))
-        .collect();
-    NewExemplar {
-        tags,
-        ..exemplar(key, seed)
-    }
+    let tags = tags.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    NewExemplar { tags, ..exemplar(key, seed) }
 }
 
 pub(crate) fn upserts(upserts: Vec<NewExemplar>) -> WriteBatch {
-    WriteBatch {
-        upserts,
-        deletes: Vec::new(),
-    }
+    WriteBatch { upserts, deletes: Vec::new() }
 }
 
 pub(crate) fn deletes(keys: &[&str]) -> WriteBatch {
-    WriteBatch {
-        upserts: Vec::new(),
-        deletes: keys.iter().map(|&key| key.to_owned()).collect(),
-    }
+    WriteBatch { upserts: Vec::new(), deletes: keys.iter().map(|&key| key.to_owned()).collect() }
 }

@@ -1,0 +1,126 @@
+use lookalike::plugin_api::{Artifact, Completion, RankingStatus, StageTiming};
+use lookalike::{Answer, Direction, Hit, Metric, StageScore, encode_png};
+
+use super::{microseconds, tags};
+use crate::failure::Failure;
+use crate::proto;
+
+/// An answer as a message. Images become PNG, which takes time: call it on the lane.
+pub(crate) fn answer(answer: Answer) -> Result<proto::SearchResponse, Failure> {
+    Ok(proto::SearchResponse {
+        hits: answer.hits.into_iter().map(hit).collect(),
+        status: Some(proto::RankingStatus { status: Some(status(answer.status)) }),
+        matched: answer.matched,
+        generation: answer.generation,
+        metric: metric(answer.metric).into(),
+        timings: answer.timings.iter().map(timing).collect(),
+        artifacts: answer
+            .artifacts
+            .into_iter()
+            .map(artifact)
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?,
+        notes: answer.notes,
+    })
+}
+
+fn hit(hit: Hit) -> proto::Hit {
+    proto::Hit {
+        id: hit.id,
+        key: hit.key,
+        label: hit.label,
+        tags: tags(hit.tags),
+        stages: hit.stages.into_iter().map(stage).collect(),
+    }
+}
+
+fn stage(stage: StageScore) -> proto::StageScore {
+    let direction = match stage.direction {
+        Direction::LargerIsNearer => proto::Direction::LargerIsNearer,
+        Direction::SmallerIsNearer => proto::Direction::SmallerIsNearer,
+    };
+    proto::StageScore {
+        stage: stage.stage.to_owned(),
+        ranking: stage.ranking,
+        score: stage.score,
+        direction: direction.into(),
+        rank: stage.rank as u64,
+    }
+}
+
+fn metric(metric: Metric) -> proto::Metric {
+    match metric {
+        Metric::L2 => proto::Metric::L2,
+        Metric::Cosine => proto::Metric::Cosine,
+        Metric::Whitened => proto::Metric::Whitened,
+    }
+}
+
+fn status(status: RankingStatus) -> proto::ranking_status::Status {
+    use proto::ranking_status::Status;
+    match status {
+        RankingStatus::Applied => Status::Applied(proto::Applied {}),
+        RankingStatus::Partial { scored, of, completion } => Status::Partial(proto::Partial {
+            scored: scored as u64,
+            of: of as u64,
+            completion: self::completion(completion).into(),
+        }),
+        RankingStatus::Fallback { reason } => Status::Fallback(proto::Fallback { reason }),
+        RankingStatus::Skipped => Status::Skipped(proto::Skipped {}),
+    }
+}
+
+fn completion(completion: Completion) -> proto::Completion {
+    match completion {
+        Completion::Complete => proto::Completion::Complete,
+        Completion::Deadline => proto::Completion::Deadline,
+        Completion::Cancelled => proto::Completion::Cancelled,
+        Completion::StepLimit => proto::Completion::StepLimit,
+    }
+}
+
+fn timing(timing: &StageTiming) -> proto::StageTiming {
+    proto::StageTiming {
+        stage: timing.stage.to_owned(),
+        elapsed_us: microseconds(timing.elapsed),
+        steps: timing.steps,
+    }
+}
+
+/// `None` for a kind of artifact that the messages do not know.
+fn artifact(artifact: Artifact) -> Result<Option<proto::Artifact>, Failure> {
+    use proto::artifact::Content;
+    let (name, content) = match artifact {
+        Artifact::Image { name, image } => {
+            let png = encode_png(&image).map_err(|source| Failure::Artifact { name, source })?;
+            (name, Content::Png(png))
+        }
+        Artifact::Number { name, value } => (name, Content::Number(value)),
+        Artifact::Note(note) => ("", Content::Note(note)),
+        _ => return Ok(None),
+    };
+    Ok(Some(proto::Artifact { name: name.to_owned(), content: Some(content) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use lookalike::plugin_api::Image;
+
+    use super::*;
+
+    #[test]
+    fn an_image_artifact_travels_as_png() {
+        let image = Image::new(1, 2, 1, vec![7, 200]).unwrap();
+        let sent = artifact(Artifact::Image { name: "trigger", image: image.clone() }).unwrap().unwrap();
+        assert_eq!(sent.name, "trigger");
+        let Some(proto::artifact::Content::Png(png)) = sent.content else { panic!("{:?}", sent.content) };
+        assert_eq!(lookalike::decode(&png).unwrap().image, image);
+    }
+
+    #[test]
+    fn a_partial_ranking_says_how_far_it_came_and_why() {
+        let partial = RankingStatus::Partial { scored: 3, of: 9, completion: Completion::StepLimit };
+        let expected = proto::Partial { scored: 3, of: 9, completion: proto::Completion::StepLimit.into() };
+        assert_eq!(status(partial), proto::ranking_status::Status::Partial(expected));
+    }
+}

@@ -1,0 +1,16 @@
+//! Integration tests, by what a user relies on.
+//!
+//! | module | says |
+//! | --- | --- |
+//! | `tidy` | the house: edges between crates, forbidden names, top-level entries, paths in the documents |
+//! | `ranking` | shortlists equal brute force and the golden scores; filters; ties |
+//! | `ingest` | idempotence, upserts, refusals, generations, another model |
+//! | `glyphs` | the whole product on drawn glyphs with the shipped network |
+//! | `mnist` | the whole product on real digits; skipped where the data is absent |
+
+mod glyphs;
+mod ingest;
+mod mnist;
+mod ranking;
+mod support;
+mod tidy;

@@ -1,0 +1,153 @@
+//! The house rules that a compiler does not check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Edges between our crates, complete. A new one is a decision: change the table and crates/ARCHITECTURE.md.
+const EDGES: [(&str, &[&str]); 9] = [
+    ("plugin-api", &[]),
+    ("vision", &["plugin-api"]),
+    ("store", &["plugin-api"]),
+    ("datasets", &["plugin-api"]),
+    ("tmm", &["plugin-api", "vision"]),
+    ("lookalike", &["plugin-api", "store"]),
+    ("eval", &["datasets", "lookalike", "tmm", "vision"]),
+    ("server", &["lookalike"]),
+    ("lookalike-cli", &["datasets", "eval", "lookalike", "plugin-api", "server", "store", "tmm", "vision"]),
+];
+
+/// Packages that only some of our crates may name.
+const RESERVED: [(&str, &[&str]); 7] = [
+    ("sled", &["store"]),
+    ("burn", &["vision"]),
+    ("burn-tch", &["vision"]),
+    ("tonic", &["server", "lookalike-cli", "examples"]),
+    ("tokio", &["server", "lookalike-cli", "examples"]),
+    ("anyhow", &["lookalike-cli", "examples"]),
+    ("clap", &["lookalike-cli"]),
+];
+
+const TOP_LEVEL: [&str; 8] =
+    ["Cargo.lock", "Cargo.toml", "README.md", "crates", "examples", "plugin-api", "target", "tests"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+struct Manifest {
+    name: String,
+    folder: PathBuf,
+    dependencies: BTreeSet<String>,
+}
+
+fn manifests() -> Vec<Manifest> {
+    let crates = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    let folders = crates.filter(|path| path.is_dir()).chain([root().join("plugin-api"), root().join("examples")]);
+    folders.map(|folder| read_manifest(&folder)).collect()
+}
+
+fn read_manifest(folder: &Path) -> Manifest {
+    let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = text.parse().unwrap();
+    let name = manifest["package"]["name"].as_str().unwrap().to_owned();
+    // Tests may use what they like; what is shipped may not.
+    let dependencies = ["dependencies", "build-dependencies"]
+        .into_iter()
+        .filter_map(|section| manifest.get(section)?.as_table())
+        .flat_map(|section| section.keys().cloned())
+        .collect();
+    Manifest { name, folder: folder.to_owned(), dependencies }
+}
+
+#[test]
+fn crates_depend_only_on_the_crates_they_may() {
+    let edges: BTreeMap<&str, &[&str]> = EDGES.into();
+    let manifests = manifests();
+    let ours: BTreeSet<&str> = manifests.iter().map(|m| m.name.as_str()).collect();
+    for manifest in manifests.iter().filter(|m| m.name != "examples") {
+        let allowed = edges.get(manifest.name.as_str()).unwrap_or_else(|| {
+            panic!("crate \"{}\" is not in the table of edges", manifest.name);
+        });
+        for dependency in manifest.dependencies.iter().filter(|d| ours.contains(d.as_str())) {
+            assert!(allowed.contains(&dependency.as_str()), "{} must not depend on {dependency}", manifest.name);
+        }
+    }
+}
+
+#[test]
+fn reserved_packages_are_named_only_where_they_belong() {
+    for manifest in manifests() {
+        for (package, allowed) in RESERVED {
+            assert!(
+                !manifest.dependencies.contains(package) || allowed.contains(&manifest.name.as_str()),
+                "{} must not name {package}",
+                manifest.name
+            );
+        }
+    }
+}
+
+#[test]
+fn the_contract_depends_on_nothing() {
+    let contract = manifests().into_iter().find(|m| m.name == "plugin-api").unwrap();
+    assert_eq!(contract.dependencies, BTreeSet::new());
+}
+
+#[test]
+fn the_top_level_holds_only_what_was_agreed() {
+    for entry in fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let known = TOP_LEVEL.contains(&name.as_str());
+        assert!(known || name.starts_with('.') || name.starts_with("LICENSE"), "\"{name}\" at the top level");
+    }
+}
+
+#[test]
+fn libraries_read_no_environment_and_spawn_no_unsafe() {
+    for manifest in manifests().into_iter().filter(|m| m.name != "lookalike-cli" && m.name != "examples") {
+        for file in rust_files(&manifest.folder.join("src")) {
+            let text = fs::read_to_string(&file).unwrap();
+            let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+            assert!(!shipped.contains("env::var"), "{} reads the environment", file.display());
+            let may_be_unsafe = file.ends_with("store/src/power.rs");
+            assert!(may_be_unsafe || !shipped.contains("unsafe "), "{} is unsafe", file.display());
+        }
+    }
+}
+
+#[test]
+fn modules_are_files_beside_their_folder() {
+    for manifest in manifests() {
+        let odd = rust_files(&manifest.folder).into_iter().find(|file| file.ends_with("mod.rs"));
+        assert_eq!(odd, None);
+    }
+}
+
+#[test]
+fn paths_named_in_the_documents_exist() {
+    for document in ["README.md", "crates/ARCHITECTURE.md"] {
+        let text = fs::read_to_string(root().join(document)).unwrap();
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let is_path = ["crates/", "plugin-api/", "examples/", "tests/", ".ci/"]
+                .iter()
+                .any(|start| quoted.starts_with(start));
+            if is_path && !quoted.contains([' ', '*', '<', '{']) {
+                assert!(root().join(quoted).exists(), "{document} names {quoted}, which does not exist");
+            }
+        }
+    }
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
