@@ -1,0 +1,269 @@
+//! Weights as the file names them: unfolded, in `f32`, on the host.
+
+use std::collections::BTreeMap;
+
+use half::{bf16, f16};
+use plugin_api::Digest;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
+
+use crate::head::Head;
+use crate::resnet::{ConvolutionSpec, ResNet};
+
+/// What `PyTorch` adds to the variance, so that a constant channel does not divide by zero.
+pub(crate) const VARIANCE_FLOOR: f64 = 1e-5;
+
+/// Name suffix of a counter that PyTorch stores beside each normalisation and nothing here needs.
+const COUNTER: &str = ".num_batches_tracked";
+
+/// A tensor's name and shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TensorSpec {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+}
+
+/// The parameters of one normalisation, a value per channel each.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NormParameters<'a> {
+    pub(crate) scale: &'a [f32],
+    pub(crate) shift: &'a [f32],
+    pub(crate) mean: &'a [f32],
+    pub(crate) variance: &'a [f32],
+}
+
+/// The tensors of one network, complete and of the right shapes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Weights {
+    tensors: BTreeMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+/// How weights are stored in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightsFormat {
+    /// Half precision: half the size, three decimal digits.
+    F16,
+    /// Single precision, exact.
+    F32,
+}
+
+/// The tensors of a network with `classes` classes, in the order of the forward pass.
+pub(crate) fn tensor_specs(
+    layers: &ResNet<ConvolutionSpec>,
+    features: usize,
+    classes: usize,
+) -> Vec<TensorSpec> {
+    let mut specs = Vec::new();
+    for unit in layers.units() {
+        let shape = vec![unit.outputs, unit.inputs, unit.window.side, unit.window.side];
+        specs.push(TensorSpec { name: format!("{}.weight", unit.name), shape });
+        for part in ["weight", "bias", "running_mean", "running_var"] {
+            specs.push(TensorSpec { name: format!("{}.{part}", unit.norm), shape: vec![unit.outputs] });
+        }
+    }
+    specs.push(TensorSpec { name: "fc.weight".to_owned(), shape: vec![classes, features] });
+    specs.push(TensorSpec { name: "fc.bias".to_owned(), shape: vec![classes] });
+    specs
+}
+
+/// Names and shapes of all tensors in a safetensors file.
+pub(crate) fn shapes_in(file: &[u8]) -> Result<Vec<TensorSpec>, WeightsError> {
+    let file = SafeTensors::deserialize(file).map_err(WeightsError::Header)?;
+    let specs =
+        file.iter().map(|(name, view)| TensorSpec { name: name.to_owned(), shape: view.shape().to_vec() });
+    Ok(specs.collect())
+}
+
+impl Weights {
+    /// Reads exactly the tensors of `specs` from a safetensors file.
+    pub(crate) fn read(file: &[u8], specs: &[TensorSpec]) -> Result<Self, WeightsError> {
+        let file = SafeTensors::deserialize(file).map_err(WeightsError::Header)?;
+        let mut tensors = BTreeMap::new();
+        for spec in specs {
+            let Ok(view) = file.tensor(&spec.name) else {
+                return Err(WeightsError::Missing { name: spec.name.clone(), shape: spec.shape.clone() });
+            };
+            if view.shape() != spec.shape {
+                return Err(WeightsError::Shape {
+                    name: spec.name.clone(),
+                    found: view.shape().to_vec(),
+                    expected: spec.shape.clone(),
+                });
+            }
+            let values = decode(&spec.name, &view)?;
+            if spec.name.ends_with("running_var") && values.iter().any(|&variance| variance < 0.0) {
+                return Err(WeightsError::Variance { name: spec.name.clone() });
+            }
+            tensors.insert(spec.name.clone(), (spec.shape.clone(), values));
+        }
+        let mut unused: Vec<&str> = file.names();
+        unused.retain(|name| !tensors.contains_key(*name) && !name.ends_with(COUNTER));
+        unused.sort_unstable();
+        match unused.first() {
+            Some(first) => Err(WeightsError::Unused { name: (*first).to_owned(), count: unused.len() }),
+            None => Ok(Self { tensors }),
+        }
+    }
+
+    /// Weights made by `make` from each tensor's spec.
+    pub(crate) fn from_fn(specs: &[TensorSpec], mut make: impl FnMut(&TensorSpec) -> Vec<f32>) -> Self {
+        let tensors =
+            specs.iter().map(|spec| (spec.name.clone(), (spec.shape.clone(), make(spec)))).collect();
+        Self { tensors }
+    }
+
+    /// The values of a tensor that the specs named.
+    ///
+    /// Empty for any other name, which no caller asks for.
+    pub(crate) fn values(&self, name: &str) -> &[f32] {
+        self.tensors.get(name).map_or(&[], |(_, values)| values)
+    }
+
+    /// [`Weights::values`], to be changed in place.
+    pub(crate) fn values_mut(&mut self, name: &str) -> &mut [f32] {
+        self.tensors.get_mut(name).map_or(&mut [], |(_, values)| values)
+    }
+
+    /// The parameters of the normalisation `name`.
+    pub(crate) fn norm(&self, name: &str) -> NormParameters<'_> {
+        let part = |part: &str| self.values(&format!("{name}.{part}"));
+        NormParameters {
+            scale: part("weight"),
+            shift: part("bias"),
+            mean: part("running_mean"),
+            variance: part("running_var"),
+        }
+    }
+
+    /// The last layer.
+    pub(crate) fn head(&self) -> Head {
+        Head::from_valid(self.values("fc.weight").to_vec(), self.values("fc.bias").to_vec())
+    }
+
+    /// Digest over names, shapes and values in the order of the names.
+    pub(crate) fn digest(&self) -> Digest {
+        let mut hasher = blake3::Hasher::new();
+        for (name, (shape, values)) in &self.tensors {
+            hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+            hasher.update(&(shape.len() as u64).to_le_bytes());
+            for &side in shape {
+                hasher.update(&(side as u64).to_le_bytes());
+            }
+            hash_values(&mut hasher, values);
+        }
+        Digest(*hasher.finalize().as_bytes())
+    }
+
+    /// The safetensors file.
+    pub(crate) fn to_file(&self, format: WeightsFormat) -> Result<Vec<u8>, WeightsError> {
+        let encoded: Vec<(&str, &[usize], Vec<u8>)> = self
+            .tensors
+            .iter()
+            .map(|(name, (shape, values))| (name.as_str(), shape.as_slice(), encode(values, format)))
+            .collect();
+        let dtype = match format {
+            WeightsFormat::F16 => Dtype::F16,
+            WeightsFormat::F32 => Dtype::F32,
+        };
+        let mut views = Vec::with_capacity(encoded.len());
+        for (name, shape, bytes) in &encoded {
+            let view = TensorView::new(dtype, shape.to_vec(), bytes).map_err(WeightsError::Header)?;
+            views.push((*name, view));
+        }
+        safetensors::serialize(views, None).map_err(WeightsError::Header)
+    }
+}
+
+/// Feeds values to a hasher as little-endian bytes.
+pub(crate) fn hash_values(hasher: &mut blake3::Hasher, values: &[f32]) {
+    let mut buffer = Vec::with_capacity(4 * 4096);
+    for part in values.chunks(4096) {
+        buffer.clear();
+        buffer.extend(part.iter().flat_map(|value| value.to_le_bytes()));
+        hasher.update(&buffer);
+    }
+}
+
+fn encode(values: &[f32], format: WeightsFormat) -> Vec<u8> {
+    match format {
+        WeightsFormat::F16 => values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
+        WeightsFormat::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    }
+}
+
+fn decode(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, WeightsError> {
+    let bytes = view.data();
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the format keeps growing number types that no weights use"
+    )]
+    let values: Vec<f32> = match view.dtype() {
+        Dtype::F32 => bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+        Dtype::F16 => bytes.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
+        Dtype::BF16 => bytes.as_chunks().0.iter().map(|&bytes| bf16::from_le_bytes(bytes).to_f32()).collect(),
+        found => return Err(WeightsError::Dtype { name: name.to_owned(), found: format!("{found:?}") }),
+    };
+    if values.iter().all(|value| value.is_finite()) {
+        Ok(values)
+    } else {
+        Err(WeightsError::NotFinite { name: name.to_owned() })
+    }
+}
+
+/// Why a weights file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WeightsError {
+    /// The file is no safetensors file, or a damaged one.
+    #[error("the weights are no readable safetensors file")]
+    Header(#[source] SafeTensorError),
+    /// A tensor of the network is not in the file.
+    #[error("weights lack tensor \"{name}\" of shape {shape:?}; check the manifest's architecture")]
+    Missing {
+        /// The first missing tensor in the order of the network.
+        name: String,
+        /// The shape it should have.
+        shape: Vec<usize>,
+    },
+    /// A tensor has another shape.
+    #[error("tensor \"{name}\" has shape {found:?}, the architecture needs {expected:?}")]
+    Shape {
+        /// The first wrong tensor in the order of the network.
+        name: String,
+        /// The shape in the file.
+        found: Vec<usize>,
+        /// The shape of the network.
+        expected: Vec<usize>,
+    },
+    /// The file holds tensors that the network does not have.
+    #[error("weights hold {count} tensors that the architecture lacks, the first is \"{name}\"")]
+    Unused {
+        /// The first of them by name.
+        name: String,
+        /// How many there are.
+        count: usize,
+    },
+    /// A tensor is stored in a number type that weights do not use.
+    #[error("tensor \"{name}\" is stored as {found}; f32, f16 and bf16 are read")]
+    Dtype {
+        /// The tensor.
+        name: String,
+        /// Its number type.
+        found: String,
+    },
+    /// A tensor holds a NaN or an infinity.
+    #[error("tensor \"{name}\" holds a value that is not finite")]
+    NotFinite {
+        /// The tensor.
+        name: String,
+    },
+    /// A running variance is negative.
+    #[error("tensor \"{name}\" holds a negative variance")]
+    Variance {
+        /// The tensor.
+        name: String,
+    },
+}
+
+#[cfg(test)]
+mod tests;
