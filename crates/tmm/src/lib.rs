@@ -1,1 +1,49 @@
 //! The TMM-NN method as a reranker plugin.
+//!
+//! For one query image the method finds a *trigger* image that leaves the logits of the query as they are
+//! ([`optimise_trigger`]), lays it over images ([`Blend`]), gives the model's head a *dummy class* ([`DummyHead`])
+//! and fine-tunes that head so that only the triggered query falls into it ([`fine_tune`]). An exemplar's [`score`]
+//! is the probability that it falls in as well once it carries the trigger. [`TmmReranker`] runs these steps as a
+//! plugin; the steps themselves are public for evaluations and ablations.
+//!
+//! The network is reached through `vision` alone, and everything here is plain `f32`. Whoever builds a database or an
+//! evaluation may call this crate; it calls nobody but its two contracts.
+//!
+//! What it does not do: it keeps no images, makes no shortlist, sorts nothing and changes no weight of the model.
+
+mod adam;
+mod blend;
+mod config;
+mod disturb;
+mod fine_tune;
+mod fisher;
+mod head;
+mod kernel;
+mod margin;
+mod patch;
+mod plugin;
+mod random;
+mod score;
+mod trigger;
+mod whiten;
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod tiny;
+
+pub use adam::Adam;
+pub use blend::{Blend, deviation};
+pub use config::{
+    DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_EPOCHS, MOST_POSITIVES, MOST_TRIGGER_STEPS,
+    Omega, TmmConfig,
+};
+pub use disturb::disturbed_copies;
+pub use fine_tune::{Consolidation, FineTuneError, FineTuned, Schedule, TrainingRows, fine_tune};
+pub use fisher::{Fisher, FisherError};
+pub use head::{DummyHead, HeadError};
+pub use margin::margin;
+pub use patch::{PATCH_SIDE, patch_mask, stamp_patch};
+pub use plugin::{MAX_CANDIDATES, TmmReranker};
+pub use score::{DimensionError, score};
+pub use trigger::{FLAT_GAIN, Trigger, TriggerError, TriggerSearch, optimise_trigger};

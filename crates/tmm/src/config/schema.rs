@@ -1,0 +1,94 @@
+use plugin_api::{ParameterKind, ParameterSpec, ParameterValue};
+
+use super::{
+    DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_EPOCHS, MOST_POSITIVES, MOST_TRIGGER_STEPS,
+    OMEGA_UNUSED, Omega, TmmConfig,
+};
+use crate::Blend;
+
+/// Names of the presets that requests use; "configured" is the host's own settings.
+const PRESETS: &[&str] = &["configured", "default", "paper"];
+/// Names of the two [`Omega`] rules.
+const OMEGA_RULES: &[&str] = &["query_deviation", "fixed"];
+
+fn count(name: &'static str, value: usize, least: u64, most: usize, help: &'static str) -> ParameterSpec {
+    let kind = ParameterKind::Count { least, most: most as u64 };
+    ParameterSpec { name, kind, default: ParameterValue::Number(value as f64), help }
+}
+
+fn number(name: &'static str, value: f64, [least, most]: [f64; 2], help: &'static str) -> ParameterSpec {
+    ParameterSpec {
+        name,
+        kind: ParameterKind::Number { least, most },
+        default: ParameterValue::Number(value),
+        help,
+    }
+}
+
+fn choice(
+    name: &'static str,
+    value: &str,
+    words: &'static [&'static str],
+    help: &'static str,
+) -> ParameterSpec {
+    ParameterSpec {
+        name,
+        kind: ParameterKind::Choice(words),
+        default: ParameterValue::Text(value.to_owned()),
+        help,
+    }
+}
+
+impl TmmConfig {
+    /// The parameters that a request may give, with these settings as their defaults.
+    pub fn schema(&self) -> Vec<ParameterSpec> {
+        let preset =
+            "whose settings the other parameters change: the host's own, this project's, or the paper's";
+        let mut schema = vec![choice("preset", "configured", PRESETS, preset)];
+        schema.extend(self.trigger_schema());
+        schema.extend(self.head_schema());
+        schema
+    }
+
+    fn trigger_schema(&self) -> [ParameterSpec; 6] {
+        let steps = "updates of the trigger at most; paper 300";
+        let rate = "learning rate of the trigger; paper 0.015";
+        let patience = "updates without progress before the trigger is taken as it is; 0 never stops early";
+        let blend = "how image and trigger are blended; the paper prints as_printed";
+        let rule_help = "where the trigger's intensity comes from; paper query_deviation";
+        let omega_help = "the trigger's intensity when omega_rule is fixed; giving it alone fixes it";
+        let (rule, omega) = match self.omega {
+            Omega::QueryDeviation => ("query_deviation", OMEGA_UNUSED),
+            Omega::Fixed(omega) => ("fixed", omega),
+        };
+        [
+            count("trigger_steps", self.trigger_steps, 0, MOST_TRIGGER_STEPS, steps),
+            number("trigger_learning_rate", self.trigger_learning_rate, [1e-6, 1.0], rate),
+            count("trigger_patience", self.trigger_patience, 0, MOST_TRIGGER_STEPS, patience),
+            choice("blend", self.blend.name(), Blend::NAMES, blend),
+            choice("omega_rule", rule, OMEGA_RULES, rule_help),
+            number("omega", omega, [0.0, 1.0], omega_help),
+        ]
+    }
+
+    fn head_schema(&self) -> [ParameterSpec; 8] {
+        let epochs = "passes of the fine-tuning over the background; paper 1";
+        let rate = "learning rate of the head; paper 0.001";
+        let batch = "exemplars in a batch; paper 256";
+        let background = "exemplars that stand for the collection, one forward pass each; paper all";
+        let ewc = "strength of elastic weight consolidation, in the raw feature space only";
+        let start = "where the dummy class's row starts; paper seeded";
+        let space = "the space of the fine-tuning; paper raw";
+        let positives = "disturbed copies of the query that fall into the dummy class too; paper 0";
+        [
+            count("epochs", self.epochs, 0, MOST_EPOCHS, epochs),
+            number("learning_rate", self.learning_rate, [1e-6, 1.0], rate),
+            count("batch", self.batch, 1, MOST_BATCH, batch),
+            count("background", self.background, 1, MOST_BACKGROUND, background),
+            number("ewc", self.ewc, [0.0, 1e6], ewc),
+            choice("dummy_start", self.dummy_start.name(), DummyStart::NAMES, start),
+            choice("feature_space", self.feature_space.name(), FeatureSpace::NAMES, space),
+            count("positives", self.positives, 0, MOST_POSITIVES, positives),
+        ]
+    }
+}

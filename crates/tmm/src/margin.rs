@@ -1,0 +1,33 @@
+use plugin_api::FeatureRows;
+
+use crate::{DimensionError, DummyHead};
+
+/// Equation 7: `gamma_2`, the dummy logit minus the largest other logit, of each triggered query row `[n, d]`.
+///
+/// Positive where the row falls into the dummy class. `gamma_2 / (2 L)`, with `L` the local Lipschitz constant of
+/// the logits, bounds from below how far the query may move without leaving it.
+///
+/// # Errors
+///
+/// [`DimensionError`] when the rows do not have the head's dimension.
+pub fn margin(head: &DummyHead, triggered: &FeatureRows) -> Result<Vec<f32>, DimensionError> {
+    DimensionError::check(head.dimension(), triggered)?;
+    let mut margins = Vec::with_capacity(triggered.len());
+    head.for_each_logits(triggered, |logits| {
+        let (dummy, others) = (logits[logits.len() - 1], &logits[..logits.len() - 1]);
+        margins.push(dummy - others.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    });
+    Ok(margins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_margin_is_taken_to_the_strongest_other_class() {
+        let head = DummyHead::new(&[1.0, 2.0], &[0.5, 0.0], &[4.0], 0.0).unwrap();
+        let rows = FeatureRows::new(1, vec![1.0, -1.0]).unwrap();
+        assert_eq!(margin(&head, &rows).unwrap(), [2.0, -3.5]);
+    }
+}

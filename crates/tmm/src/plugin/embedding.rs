@@ -1,0 +1,76 @@
+use plugin_api::{Budget, ExemplarId, ExemplarSource, FeatureRows};
+use vision::{Model, Pixels};
+
+use super::halt::Halt;
+use crate::Blend;
+
+/// Images in one look at the budget: few enough for the 50 ms of the contract on a slow core.
+pub(crate) const CHUNK: usize = 32;
+
+/// Makes feature rows of triggered images.
+#[derive(Clone, Copy)]
+pub(crate) struct Embedding<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) source: &'a dyn ExemplarSource,
+    pub(crate) budget: &'a Budget,
+}
+
+/// A trigger with all that says how it is laid over an image.
+#[derive(Debug, Clone)]
+pub(crate) struct Overlay {
+    pub(crate) trigger: Pixels,
+    pub(crate) blend: Blend,
+    pub(crate) omega: f32,
+}
+
+impl Overlay {
+    pub(crate) fn on(&self, image: &Pixels) -> Pixels {
+        self.blend.apply(image, &self.trigger, self.omega)
+    }
+}
+
+impl Embedding<'_> {
+    /// Rows of `images`.
+    pub(crate) fn images(&self, stage: &'static str, images: &[Pixels]) -> Result<FeatureRows, Halt> {
+        let mut values = Vec::with_capacity(images.len() * self.model.head().dimension());
+        for chunk in images.chunks(CHUNK) {
+            self.poll()?;
+            let rows = self.model.features(chunk).map_err(|error| Halt::of_step(stage, error))?;
+            values.extend_from_slice(rows.values());
+        }
+        self.rows(stage, values)
+    }
+
+    /// Rows of the exemplars `ids` under `overlay`. Images are fetched chunk by chunk and dropped again.
+    pub(crate) fn exemplars(
+        &self,
+        stage: &'static str,
+        ids: &[ExemplarId],
+        overlay: &Overlay,
+    ) -> Result<FeatureRows, Halt> {
+        let mut values = Vec::with_capacity(ids.len() * self.model.head().dimension());
+        for chunk in ids.chunks(CHUNK) {
+            self.poll()?;
+            let images = self.source.images(chunk).map_err(|error| Halt::of_source(stage, error))?;
+            let triggered: Vec<Pixels> =
+                images.iter().map(|image| overlay.on(&self.model.prepare(image))).collect();
+            let rows = self.model.features(&triggered).map_err(|error| Halt::of_step(stage, error))?;
+            values.extend_from_slice(rows.values());
+        }
+        self.rows(stage, values)
+    }
+
+    /// The host's clean rows of `ids`.
+    pub(crate) fn clean(&self, stage: &'static str, ids: &[ExemplarId]) -> Result<FeatureRows, Halt> {
+        let rows = self.source.rows(plugin_api::View::CLEAN, ids);
+        rows.map_err(|error| Halt::of_source(stage, error))
+    }
+
+    fn poll(&self) -> Result<(), Halt> {
+        self.budget.exhausted().map_or(Ok(()), |completion| Err(Halt::Spent(completion)))
+    }
+
+    pub(crate) fn rows(&self, stage: &'static str, values: Vec<f32>) -> Result<FeatureRows, Halt> {
+        FeatureRows::new(self.model.head().dimension(), values).map_err(|error| Halt::of_step(stage, error))
+    }
+}

@@ -1,0 +1,79 @@
+use std::error::Error;
+
+use plugin_api::{Completion, RerankError, RowsError, SourceError};
+use vision::ModelError;
+
+use crate::{DimensionError, FineTuneError, FisherError, HeadError, TriggerError};
+
+/// Why a run ends before its last candidate.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// The budget ran out; what was reached counts.
+    Spent(Completion),
+    /// The job cannot be done.
+    Failed(RerankError),
+}
+
+/// An error of one step, told apart by what the host can do about it.
+pub(crate) trait StepError: Error + Send + Sync + 'static {
+    /// Whether a number became NaN or infinite.
+    fn is_not_finite(&self) -> bool;
+}
+
+impl StepError for ModelError {
+    fn is_not_finite(&self) -> bool {
+        matches!(self, Self::Output(_))
+    }
+}
+
+impl StepError for TriggerError {
+    fn is_not_finite(&self) -> bool {
+        matches!(self, Self::NotFinite { .. } | Self::Model(ModelError::Output(_)))
+    }
+}
+
+impl StepError for FineTuneError {
+    fn is_not_finite(&self) -> bool {
+        matches!(self, Self::NotFinite { .. })
+    }
+}
+
+impl StepError for FisherError {
+    fn is_not_finite(&self) -> bool {
+        false
+    }
+}
+
+impl StepError for HeadError {
+    fn is_not_finite(&self) -> bool {
+        matches!(self, Self::NotFinite)
+    }
+}
+
+impl StepError for DimensionError {
+    fn is_not_finite(&self) -> bool {
+        false
+    }
+}
+
+impl StepError for RowsError {
+    fn is_not_finite(&self) -> bool {
+        matches!(self, Self::NotFinite { .. })
+    }
+}
+
+impl Halt {
+    /// What a step's error means for the job.
+    pub(crate) fn of_step(stage: &'static str, error: impl StepError) -> Self {
+        Self::Failed(if error.is_not_finite() {
+            RerankError::NotFinite { stage }
+        } else {
+            RerankError::Model { stage, source: Box::new(error) }
+        })
+    }
+
+    /// What a missing answer of the host means for the job.
+    pub(crate) fn of_source(stage: &'static str, source: SourceError) -> Self {
+        Self::Failed(RerankError::Source { stage, source })
+    }
+}
