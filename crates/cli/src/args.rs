@@ -1,0 +1,264 @@
+//! What was typed. What it means is decided by each command.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use vision::Device;
+
+use crate::ingest::Tag;
+use crate::ranking::Rankings;
+use crate::search::Setting;
+use crate::source::{Disturb, InputSize};
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 nothing found, 2 error.";
+
+/// An image database whose neighbours survive noise.
+///
+/// A database is a directory with its own copy of the model that sees the images. Begin with "lookalike demo",
+/// which needs nothing but this program.
+#[derive(Debug, Parser)]
+#[command(name = "lookalike", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalArgs {
+    /// Print one JSON object on standard output instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The collection to work on
+    #[arg(long, global = true, value_name = "NAME", default_value = "main")]
+    pub(crate) collection: String,
+    /// Where the network runs: cpu, and with such a build libtorch or cuda:N
+    #[arg(long, global = true, default_value = "cpu")]
+    pub(crate) device: Device,
+    /// Threads for network and search; 0 takes all cores
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    pub(crate) threads: usize,
+    /// Log what happens to standard error; twice for more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a database for a model
+    Init(InitArgs),
+    /// Store images: files, folders or a data set
+    Ingest(IngestArgs),
+    /// Find the neighbours of an image
+    Search(SearchArgs),
+    /// Show one exemplar, or write its image to a file
+    Get(GetArgs),
+    /// Delete exemplars
+    Delete(DeleteArgs),
+    /// Show sizes, labels and the model of a collection
+    Stats(StatsArgs),
+    /// Offer the database over gRPC until interrupted
+    Serve(ServeArgs),
+    /// Train the small network that this program ships with
+    Train(TrainArgs),
+    /// Render glyphs, store them, search clean and disturbed ones, compare the rankings
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The database's directory: new or empty
+    pub(crate) db: PathBuf,
+    /// Weights with torchvision's tensor names, or "builtin:glyphs"
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub(crate) model: PathBuf,
+    /// The model's manifest [default: the .json beside the weights, if there]
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["input", "classes"])]
+    pub(crate) manifest: Option<PathBuf>,
+    /// Height and width of the network's input when there is no manifest, for instance 28x28
+    #[arg(long, value_name = "HxW")]
+    pub(crate) input: Option<InputSize>,
+    /// Names of the classes in the head's order, with --input [default: 0,1,2,...]
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',', requires = "input")]
+    pub(crate) classes: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IngestArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// Image files, and folders whose sub-folders are labels
+    #[arg(required_unless_present = "dataset", conflicts_with = "dataset")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// A data set instead of paths
+    #[arg(long)]
+    pub(crate) dataset: Option<DatasetName>,
+    /// The folder that holds the data set's files
+    #[arg(long, value_name = "DIR", requires = "dataset")]
+    pub(crate) from: Option<PathBuf>,
+    /// Which part of the data set
+    #[arg(long, default_value = "train", requires = "dataset")]
+    pub(crate) split: SplitName,
+    /// Stop after so many images
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Number of glyphs to draw, with --dataset glyphs
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub(crate) count: u64,
+    /// Seed of the glyphs, with --dataset glyphs
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Text put in front of every key, for instance "holiday/"
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) prefix: String,
+    /// One label for all images
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// A tag for all images; numbers become number tags. May be repeated
+    #[arg(long = "tag", value_name = "NAME=VALUE")]
+    pub(crate) tags: Vec<Tag>,
+}
+
+/// Data sets by the word that the command line uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DatasetName {
+    Mnist,
+    Cifar10,
+    Cifar100,
+    Gtsrb,
+    Glyphs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SplitName {
+    Train,
+    Test,
+    All,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    lookalike search db query.png --hits 5\n  \
+    lookalike search db query.png --rank all --html page.html\n  \
+    lookalike search db mnist:test:17 --from data/mnist --disturb rotate=10 --rank whitened,tmm\n  \
+    lookalike search db glyphs:1:42 --filter 'label != ring and stroke_width >= 2'")]
+pub(crate) struct SearchArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// An image file; or DATASET:SPLIT:INDEX with --from; or glyphs:SEED:INDEX
+    pub(crate) image: String,
+    /// The folder that holds the query's data set
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+    /// Spoil the query first: brightness=0.6, noise=5, saltpepper=0.05, shift=1,0, blur=1 or rotate=10
+    #[arg(long, value_name = "KIND=SIZE")]
+    pub(crate) disturb: Vec<Disturb>,
+    /// Neighbours per ranking
+    #[arg(long, value_name = "K", default_value_t = lookalike::DEFAULT_HITS)]
+    pub(crate) hits: usize,
+    /// Rankings: l2, cosine, whitened, tmm, or all [default: whitened; with --html all]
+    #[arg(long, value_name = "NAME,...")]
+    pub(crate) rank: Option<Rankings>,
+    /// Candidates that tmm scores, the best by the whitened metric
+    #[arg(long, value_name = "M", default_value_t = lookalike::DEFAULT_CANDIDATES)]
+    pub(crate) shortlist: usize,
+    /// Let tmm score everything that passes the filter
+    #[arg(long, conflicts_with = "shortlist")]
+    pub(crate) full: bool,
+    /// A setting of tmm; an unknown name lists them all. May be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) set: Vec<Setting>,
+    /// Which exemplars may be found, for instance 'label = 7 and split != test'
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) filter: Option<String>,
+    /// The query's label, if you know it
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Time that each ranking may take
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) time_limit: Option<f64>,
+    /// Write a self-contained page that shows the neighbours
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// The exemplar's key
+    pub(crate) key: String,
+    /// Write the image, as it was stored, to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// Keys of the exemplars
+    #[arg(required = true)]
+    pub(crate) keys: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatsArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
+    pub(crate) listen: std::net::SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// The data set to train on
+    #[arg(long, default_value = "glyphs")]
+    pub(crate) dataset: TrainingSet,
+    /// Folder for the weights and the manifest
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Glyphs to train on
+    #[arg(long, value_name = "N", default_value_t = crate::train::DEFAULT_COUNT)]
+    pub(crate) count: u64,
+    /// Passes over them
+    #[arg(long, value_name = "N", default_value_t = crate::train::DEFAULT_EPOCHS)]
+    pub(crate) epochs: usize,
+    /// Seed of glyphs, first weights and order
+    #[arg(long, value_name = "S", default_value_t = crate::train::DEFAULT_SEED)]
+    pub(crate) seed: u64,
+}
+
+/// Sets that [`Command::Train`] can train on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrainingSet {
+    Glyphs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where to write the page
+    #[arg(long, value_name = "FILE", default_value = "lookalike-demo.html")]
+    pub(crate) out: PathBuf,
+    /// Keep the database in this new or empty directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+    /// Glyphs to store, at least 24
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(24..=1_000_000))]
+    pub(crate) count: u64,
+    /// Clean queries, and as many disturbed ones
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    pub(crate) queries: u64,
+}

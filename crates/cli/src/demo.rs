@@ -1,0 +1,189 @@
+//! `lookalike demo`: the main job on drawn glyphs, with nothing but this program.
+//!
+//! Every glyph's class and way of drawing are known, so the rankings can be held against the truth: which of them
+//! finds the very glyph again when the query is disturbed, and whether its other neighbours are alike.
+
+mod conclusion;
+mod page;
+mod queries;
+mod report;
+mod tally;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use datasets::GlyphSet;
+use lookalike::plugin_api::{Budget, Parameters};
+use lookalike::{
+    Answer, Candidates, Collection, DEFAULT_CANDIDATES, Database, IngestItem, IngestReport, ItemImage, Query,
+    StoreConfig,
+};
+use vision::Model;
+
+use crate::Ending;
+use crate::args::{DemoArgs, GlobalArgs};
+use crate::demo::page::page;
+use crate::demo::queries::{GlyphQuery, key, queries};
+use crate::demo::report::DemoReport;
+use crate::demo::tally::{JUDGED, Mean, Tally, Truth, Yardsticks, median};
+use crate::html::Card;
+use crate::ingest::tag_value;
+use crate::init;
+use crate::model_folder::ModelFiles;
+use crate::opened::{Opened, compute};
+use crate::output::{Output, grouped};
+use crate::progress::Progress;
+use crate::ranking::Ranking;
+use crate::search::predicted;
+use crate::stats::ModelReport;
+
+/// Seed of the stored glyphs; the shipped network was trained on others.
+const GLYPH_SEED: u64 = 1;
+
+pub(crate) fn run(args: &DemoArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
+    let start = Instant::now();
+    let home = Home::of(args)?;
+    let files = ModelFiles::builtin()?;
+    let model = Arc::new(files.load(compute(global))?);
+    init::create(home.path(), &files, &model, &global.collection)?;
+    let database = Database::open(home.path(), Arc::<Model>::clone(&model), StoreConfig::default())?;
+    let opened = Opened::with(database, model)?;
+    let collection = opened.database.collection(&global.collection)?;
+
+    output.line(&format!("drawing and storing {} glyphs ...", grouped(args.count)))?;
+    let ingest = store(&collection, args.count)?;
+    let asked = queries(GlyphSet::new(GLYPH_SEED), args.count, args.queries);
+    output.line(&format!("asking {} clean and {} disturbed queries ...\n", args.queries, args.queries))?;
+    let trial = Trial::run(&asked, &collection, &opened.model, args.count)?;
+
+    let report =
+        DemoReport::of(args, &trial, &asked, &ingest, ModelReport::of(&opened.model), start.elapsed());
+    let page = page(&report, trial.cards, &collection);
+    fs::write(&args.out, page.render()).with_context(|| {
+        format!("page {} cannot be written; choose another with --out", args.out.display())
+    })?;
+    output.report(&report)?;
+    Ok(Ending::Done)
+}
+
+/// Where the database lies: for good, or until the demonstration ends.
+#[derive(Debug)]
+enum Home {
+    Kept(PathBuf),
+    Passing { path: PathBuf, _folder: tempfile::TempDir },
+}
+
+impl Home {
+    fn of(args: &DemoArgs) -> anyhow::Result<Self> {
+        if let Some(path) = &args.keep {
+            return Ok(Self::Kept(path.clone()));
+        }
+        let folder = tempfile::tempdir().context("no temporary directory can be made; use --keep DIR")?;
+        Ok(Self::Passing { path: folder.path().join("glyphs"), _folder: folder })
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) | Self::Passing { path, .. } => path,
+        }
+    }
+}
+
+fn store(collection: &Collection, count: u64) -> anyhow::Result<IngestReport> {
+    let mut progress = Progress::new("store", "glyphs", Some(count));
+    let items = datasets::glyphs(GLYPH_SEED, count).filter_map(Result::ok).map(|sample| IngestItem {
+        image: match sample.image {
+            datasets::SampleImage::Decoded(image) => ItemImage::Decoded(image),
+            datasets::SampleImage::File(path) => ItemImage::File(path),
+        },
+        key: sample.key,
+        label: sample.label,
+        tags: sample.tags.into_iter().map(|(name, value)| (name, tag_value(&value))).collect(),
+    });
+    let report = collection.ingest(items, &Budget::unlimited(), &mut |now| progress.at(now.settled))?;
+    anyhow::ensure!(report.refused == 0, "{} glyphs were refused by the database", report.refused);
+    Ok(report)
+}
+
+/// All answers to all queries, counted.
+struct Trial {
+    scores: Vec<RankingScore>,
+    /// Clean cards, then disturbed ones.
+    cards: [Vec<Card>; 2],
+    yardsticks: Yardsticks,
+}
+
+/// How one ranking did.
+#[derive(Debug, Clone)]
+struct RankingScore {
+    ranking: Ranking,
+    clean: Tally,
+    disturbed: Tally,
+}
+
+impl RankingScore {
+    fn both_same_class(&self) -> Mean {
+        self.clean.same_class.with(self.disturbed.same_class)
+    }
+
+    fn both_factor_distance(&self) -> Mean {
+        self.clean.factor_distance.with(self.disturbed.factor_distance)
+    }
+
+    fn median_seconds(&self) -> f64 {
+        median(self.clean.seconds.iter().chain(&self.disturbed.seconds).copied())
+    }
+}
+
+impl Trial {
+    fn run(
+        asked: &[Vec<GlyphQuery>; 2],
+        collection: &Collection,
+        model: &Model,
+        count: u64,
+    ) -> anyhow::Result<Self> {
+        let truth = Truth::of(GlyphSet::new(GLYPH_SEED), count);
+        let searches = asked.iter().map(Vec::len).sum::<usize>() * Ranking::ALL.len();
+        let mut progress = Progress::new("search", "rankings", Some(searches as u64));
+        let new = |ranking| RankingScore { ranking, clean: Tally::default(), disturbed: Tally::default() };
+        let mut scores = Ranking::ALL.map(new).to_vec();
+        let mut cards = [Vec::new(), Vec::new()];
+        let mut done = 0;
+        for (condition, queries) in asked.iter().enumerate() {
+            for query in queries {
+                let very = collection.get(&key(query.index))?.map(|record| record.id);
+                let mut card =
+                    Card::of(&query.asked, query.asked.label.as_deref(), &predicted(model, &query.asked)?)?;
+                for score in &mut scores {
+                    let answer = search(collection, query, score.ranking, count)?;
+                    card.add(score.ranking, &answer, very, collection)?;
+                    let tally = if condition == 0 { &mut score.clean } else { &mut score.disturbed };
+                    tally.add(query, &answer, &truth);
+                    done += 1;
+                    progress.at(done);
+                }
+                cards[condition].push(card);
+            }
+        }
+        let yardsticks = truth.yardsticks(asked.iter().flatten());
+        Ok(Self { scores, cards, yardsticks })
+    }
+}
+
+fn search(
+    collection: &Collection,
+    query: &GlyphQuery,
+    ranking: Ranking,
+    count: u64,
+) -> anyhow::Result<Answer> {
+    let candidates = Candidates::Shortlist(DEFAULT_CANDIDATES.min(count as usize));
+    Ok(collection.search(&Query {
+        hits: JUDGED + 1,
+        metric: ranking.metric(),
+        rerank: ranking.rerank(candidates, &Parameters::default()),
+        ..Query::decoded(query.asked.image.clone())
+    })?)
+}

@@ -1,0 +1,306 @@
+//! `lookalike ingest`: images into a collection, with a report of what was refused and why.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
+use std::path::{Component, Path};
+use std::str::FromStr;
+
+use anyhow::Context;
+use datasets::{DatasetError, Sample, SampleImage};
+use lookalike::plugin_api::Budget;
+use lookalike::{IngestItem, IngestReport, ItemImage, MAX_REFUSALS_KEPT, TagValue};
+use serde::Serialize;
+
+use crate::Ending;
+use crate::args::{GlobalArgs, IngestArgs};
+use crate::opened::Opened;
+use crate::output::{Output, Report, grouped, span, visible};
+use crate::progress::Progress;
+use crate::source::{self, NotUnderstood};
+
+/// Refusals that are shown to people; JSON has more.
+const REFUSALS_SHOWN: usize = 20;
+
+pub(crate) fn run(args: &IngestArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
+    let input = Input::open(args)?;
+    let (_opened, collection) = Opened::collection(&args.db, global)?;
+    let mut progress = Progress::new("ingest", "images", input.announced(args.limit));
+    let failures = RefCell::new(Failures::default());
+    let report = collection.ingest(
+        input
+            .samples
+            .filter_map(|sample| failures.borrow_mut().sift(sample, args))
+            .take(args.limit.unwrap_or(usize::MAX)),
+        &Budget::unlimited(),
+        &mut |now| progress.at(now.settled),
+    )?;
+    drop(progress);
+
+    let failures = failures.into_inner();
+    let summary = Summary::of(&report, &failures, input.skipped);
+    output.report(&summary)?;
+    if let Some(first) = failures.unreadable {
+        let count = failures.unreadable_count;
+        return Err(first)
+            .context(format!("{} of the input could not be read, the first", things(count, "record")));
+    }
+    let settled = summary.stored + summary.unchanged;
+    anyhow::ensure!(
+        settled > 0 || summary.refused == 0,
+        "{} refused, nothing is stored",
+        if summary.refused == 1 {
+            "the only image was".to_owned()
+        } else {
+            format!("all {} images were", summary.refused)
+        }
+    );
+    Ok(if settled > 0 { Ending::Done } else { Ending::NothingFound })
+}
+
+/// Every sample that the command line names, one after the other.
+struct Input {
+    samples: Box<dyn Iterator<Item = Result<Sample, DatasetError>>>,
+    length: Option<u64>,
+    /// Files that are no images by their names.
+    skipped: u64,
+}
+
+impl Input {
+    fn open(args: &IngestArgs) -> anyhow::Result<Self> {
+        if let Some(name) = args.dataset {
+            let samples = source::open(name, args.from.as_deref(), args.split, (args.seed, args.count))?;
+            return Ok(Self { length: samples.len_hint(), skipped: 0, samples: Box::new(samples) });
+        }
+        let mut input = Self { samples: Box::new(std::iter::empty()), length: Some(0), skipped: 0 };
+        for path in &args.paths {
+            if path.is_dir() {
+                let samples = datasets::image_folder(path)?;
+                input.skipped += samples.skipped().len() as u64;
+                input.length = input.length.zip(samples.len_hint()).map(|(a, b)| a + b);
+                input.samples = Box::new(input.samples.chain(samples));
+            } else {
+                anyhow::ensure!(path.exists(), "{} is not there; check the path", path.display());
+                let key = key_of(path).with_context(|| format!("{} is no usable name", path.display()))?;
+                let sample =
+                    Sample { key, image: SampleImage::File(path.clone()), label: None, tags: Vec::new() };
+                input.length = input.length.map(|length| length + 1);
+                input.samples = Box::new(input.samples.chain(std::iter::once(Ok(sample))));
+            }
+        }
+        Ok(input)
+    }
+
+    fn announced(&self, limit: Option<usize>) -> Option<u64> {
+        self.length.map(|length| limit.map_or(length, |limit| length.min(limit as u64)))
+    }
+}
+
+/// A file's key: its path as typed, with `/` between the parts and without what leads out of the folder.
+fn key_of(path: &Path) -> Option<String> {
+    let names: Option<Vec<&str>> = path
+        .components()
+        .filter_map(|part| match part {
+            Component::Normal(name) => Some(name.to_str()),
+            Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => None,
+        })
+        .collect();
+    names.map(|names| names.join("/")).filter(|key| !key.is_empty())
+}
+
+/// Samples that never reach the collection.
+#[derive(Debug, Default)]
+struct Failures {
+    unreadable: Option<DatasetError>,
+    unreadable_count: u64,
+    /// Keys so far: a second image under one key would silently take the place of the first.
+    seen: HashSet<String>,
+    refused: u64,
+    refusals: Vec<RefusalReport>,
+}
+
+impl Failures {
+    fn sift(&mut self, sample: Result<Sample, DatasetError>, args: &IngestArgs) -> Option<IngestItem> {
+        match sample {
+            Ok(sample) => {
+                let item = item(sample, args);
+                if self.seen.insert(item.key.clone()) {
+                    return Some(item);
+                }
+                let reason =
+                    "its key came earlier in this run; ingest one folder at a time with --prefix".to_owned();
+                self.refuse(RefusalReport { key: item.key, reason });
+            }
+            Err(error) => {
+                self.unreadable_count += 1;
+                self.refuse(RefusalReport { key: String::new(), reason: line(&error) });
+                self.unreadable.get_or_insert(error);
+            }
+        }
+        None
+    }
+
+    fn refuse(&mut self, refusal: RefusalReport) {
+        self.refused += 1;
+        if self.refusals.len() < MAX_REFUSALS_KEPT {
+            self.refusals.push(refusal);
+        }
+    }
+}
+
+fn item(sample: Sample, args: &IngestArgs) -> IngestItem {
+    let mut tags: BTreeMap<String, TagValue> =
+        sample.tags.into_iter().map(|(name, value)| (name, tag_value(&value))).collect();
+    tags.extend(args.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())));
+    IngestItem {
+        key: format!("{}{}", args.prefix, sample.key),
+        image: match sample.image {
+            SampleImage::Decoded(image) => ItemImage::Decoded(image),
+            SampleImage::File(path) => ItemImage::File(path),
+        },
+        label: args.label.clone().or(sample.label),
+        tags,
+    }
+}
+
+/// A number where the text reads as one, else the text.
+pub(crate) fn tag_value(text: &str) -> TagValue {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => TagValue::Number(number),
+        Ok(_) | Err(_) => TagValue::Text(text.to_owned()),
+    }
+}
+
+/// A tag as it is typed: `NAME=VALUE`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Tag {
+    name: String,
+    value: TagValue,
+}
+
+impl FromStr for Tag {
+    type Err = NotUnderstood;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => {
+                Ok(Self { name: name.to_owned(), value: tag_value(value) })
+            }
+            Some(_) | None => Err(NotUnderstood { found: text.to_owned(), expected: "NAME=VALUE" }),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Summary {
+    stored: u64,
+    inserted: u64,
+    replaced: u64,
+    relabelled: u64,
+    unchanged: u64,
+    refused: u64,
+    refusals: Vec<RefusalReport>,
+    skipped_files: u64,
+    seconds: f64,
+    model_seconds: f64,
+    images_per_second: f64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct RefusalReport {
+    /// Empty for a record of a data set that could not be read.
+    key: String,
+    reason: String,
+}
+
+impl Summary {
+    fn of(report: &IngestReport, failures: &Failures, skipped_files: u64) -> Self {
+        let stored = report.stored();
+        let seconds = report.elapsed.as_secs_f64();
+        let refusals = report
+            .refusals
+            .iter()
+            .map(|refusal| RefusalReport { key: refusal.key.clone(), reason: line(&refusal.reason) });
+        Self {
+            stored,
+            inserted: report.inserted,
+            replaced: report.replaced,
+            relabelled: report.relabelled,
+            unchanged: report.unchanged,
+            refused: report.refused + failures.refused,
+            refusals: refusals.chain(failures.refusals.iter().cloned()).collect(),
+            skipped_files,
+            seconds,
+            model_seconds: report.embedding.as_secs_f64(),
+            images_per_second: (stored + report.unchanged) as f64 / seconds.max(1e-9),
+        }
+    }
+}
+
+impl Report for Summary {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "stored {} ({} new, {} replaced, {} relabelled), unchanged {}, refused {}\n",
+            grouped(self.stored),
+            grouped(self.inserted),
+            grouped(self.replaced),
+            grouped(self.relabelled),
+            grouped(self.unchanged),
+            grouped(self.refused)
+        );
+        let (whole, model) = (span(self.seconds), span(self.model_seconds));
+        // Writing to a string cannot fail.
+        let _written =
+            writeln!(text, "in {whole}, {:.0} images/s; {model} of it in the model", self.images_per_second);
+        if self.skipped_files > 0 {
+            let _written = writeln!(
+                text,
+                "left out {} that are no images by their names",
+                things(self.skipped_files, "file")
+            );
+        }
+        if !self.refusals.is_empty() {
+            text.push_str("refused:\n");
+            for refusal in self.refusals.iter().take(REFUSALS_SHOWN) {
+                let key = if refusal.key.is_empty() { "a record" } else { &refusal.key };
+                let _written = writeln!(text, "  {}: {}", visible(key), visible(&refusal.reason));
+            }
+        }
+        let shown = self.refusals.len().min(REFUSALS_SHOWN) as u64;
+        if self.refused > shown {
+            let _written = writeln!(text, "  and {} more; --json lists them", grouped(self.refused - shown));
+        }
+        text
+    }
+}
+
+fn things(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// An error and its sources on one line.
+fn line(error: &(dyn std::error::Error + 'static)) -> String {
+    anyhow::Chain::new(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_file_is_its_path_without_what_leads_elsewhere() {
+        assert_eq!(key_of(Path::new("./a/b.png")).as_deref(), Some("a/b.png"));
+        assert_eq!(key_of(Path::new("/data/../a.png")).as_deref(), Some("data/a.png"));
+        assert_eq!(key_of(Path::new("..")), None);
+    }
+
+    #[test]
+    fn a_tag_is_a_number_where_it_reads_as_one() {
+        assert_eq!("width=2.5".parse(), Ok(Tag { name: "width".to_owned(), value: 2.5.into() }));
+        assert_eq!("split=test".parse(), Ok(Tag { name: "split".to_owned(), value: "test".into() }));
+        assert_eq!("a=b=nan".parse(), Ok(Tag { name: "a".to_owned(), value: "b=nan".into() }));
+        assert_eq!(tag_value("nan"), "nan".into());
+        assert!("=1".parse::<Tag>().is_err());
+        assert!("width".parse::<Tag>().is_err());
+    }
+}

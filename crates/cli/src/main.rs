@@ -1,0 +1,93 @@
+//! The binary `lookalike`: collections of images, searches, the gRPC server and the demonstration.
+//!
+//! This crate puts the others together: it chooses model, device and reranker, and is the only place that reads
+//! the command line and the environment (`RUST_LOG`). What a command does is done by the libraries.
+
+mod answer;
+mod args;
+mod delete;
+mod demo;
+mod get;
+mod html;
+mod ingest;
+mod init;
+mod model_folder;
+mod opened;
+mod output;
+mod progress;
+mod ranking;
+mod search;
+mod serve;
+mod source;
+mod stats;
+mod train;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Cli, Command, GlobalArgs};
+use crate::output::Output;
+
+/// How a command ended when nothing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Done,
+    NothingFound,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::NothingFound) => ExitCode::from(1),
+        // Whoever read the output has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let line = format!("{error:#}").replace('\n', " ");
+            // Nothing can be done if standard error is gone too.
+            let _written = writeln!(io::stderr(), "lookalike: {line}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> anyhow::Result<Ending> {
+    prepare(&cli.global)?;
+    let (global, output) = (&cli.global, Output::new(cli.global.json));
+    match &cli.command {
+        Command::Init(args) => init::run(args, global, output),
+        Command::Ingest(args) => ingest::run(args, global, output),
+        Command::Search(args) => search::run(args, global, output),
+        Command::Get(args) => get::run(args, global, output),
+        Command::Delete(args) => delete::run(args, global, output),
+        Command::Stats(args) => stats::run(args, global, output),
+        Command::Serve(args) => serve::run(args, global, output),
+        Command::Train(args) => train::run(args, global, output),
+        Command::Demo(args) => demo::run(args, global, output),
+    }
+}
+
+/// Logging and the thread pool of the whole process.
+fn prepare(global: &GlobalArgs) -> anyhow::Result<()> {
+    let level = match global.verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    // The store's engine logs its own recovery in words that only its authors understand.
+    let default = format!("{level},sled=error");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    rayon::ThreadPoolBuilder::new().num_threads(global.threads).build_global()?;
+    Ok(())
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}

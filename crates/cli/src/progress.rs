@@ -1,0 +1,51 @@
+//! Progress bars: on a terminal only, and only for work that takes over a second.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Work that is over sooner than this needs no bar.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A bar with count, rate and remaining time on standard error.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    start: Instant,
+    visible: bool,
+}
+
+impl Progress {
+    /// A bar for `what`, counted in `unit`; without a total it shows count and rate only.
+    pub(crate) fn new(what: &'static str, unit: &str, total: Option<u64>) -> Self {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+        let template = if total.is_some() {
+            format!("{{msg}} {{bar:32}} {{human_pos}} of {{human_len}} {unit}, {{per_sec}}, {{eta}} left")
+        } else {
+            format!("{{msg}} {{spinner}} {{human_pos}} {unit}, {{per_sec}}, {{elapsed}}")
+        };
+        // The template is fixed text; were it wrong, the default style would show.
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        Self { bar, start: Instant::now(), visible: false }
+    }
+
+    /// Moves the bar to `done`.
+    pub(crate) fn at(&mut self, done: u64) {
+        if !self.visible && self.start.elapsed() > PATIENCE && std::io::stderr().is_terminal() {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+            self.visible = true;
+        }
+        self.bar.set_position(done);
+    }
+}
+
+/// Takes the bar off the screen; the report says what came of the work.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,118 @@
+//! The rankings that a search may be asked for.
+
+use std::fmt;
+use std::str::FromStr;
+
+use lookalike::plugin_api::Parameters;
+use lookalike::{Candidates, Direction, Metric, Rerank};
+use thiserror::Error;
+
+/// Name under which the reranker is registered.
+const TMM: &str = "tmm";
+
+/// One way to order the collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ranking {
+    /// A plain metric, on its own.
+    Metric(Metric),
+    /// TMM-NN over candidates by the whitened metric.
+    Tmm,
+}
+
+impl Ranking {
+    /// All of them, the plain ones first.
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Metric(Metric::L2), Self::Metric(Metric::Cosine), Self::Metric(Metric::Whitened), Self::Tmm];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Metric(metric) => metric.name(),
+            Self::Tmm => TMM,
+        }
+    }
+
+    /// A few words for a page.
+    pub(crate) fn explanation(self) -> &'static str {
+        match self {
+            Self::Metric(Metric::L2) => "Euclidean distance of raw features",
+            Self::Metric(Metric::Cosine) => "angle between raw features",
+            Self::Metric(Metric::Whitened) => "angle after centring and whitening",
+            Self::Tmm => "a trigger and a dummy class fitted to the query, over a whitened shortlist",
+        }
+    }
+
+    /// Which end of the score is the near one.
+    pub(crate) fn direction(self) -> Direction {
+        match self {
+            Self::Metric(metric) => metric.direction(),
+            Self::Tmm => Direction::LargerIsNearer,
+        }
+    }
+
+    /// Metric of the shortlist stage.
+    pub(crate) fn metric(self) -> Metric {
+        match self {
+            Self::Metric(metric) => metric,
+            Self::Tmm => Metric::Whitened,
+        }
+    }
+
+    /// The second stage, if this ranking has one.
+    pub(crate) fn rerank(self, candidates: Candidates, parameters: &Parameters) -> Option<Rerank> {
+        match self {
+            Self::Metric(_) => None,
+            Self::Tmm => {
+                Some(Rerank { reranker: TMM.to_owned(), candidates, parameters: parameters.clone() })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Ranking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The rankings of one search, none twice, in the order asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rankings(pub(crate) Vec<Ranking>);
+
+/// A word that is no ranking.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("\"{found}\" is no ranking; choose from l2, cosine, whitened, tmm, or all")]
+pub(crate) struct UnknownRanking {
+    found: String,
+}
+
+impl FromStr for Rankings {
+    type Err = UnknownRanking;
+
+    fn from_str(list: &str) -> Result<Self, Self::Err> {
+        let mut rankings = Vec::new();
+        for word in list.split(',').map(str::trim) {
+            let named: Vec<Ranking> =
+                Ranking::ALL.into_iter().filter(|ranking| word == "all" || word == ranking.name()).collect();
+            if named.is_empty() {
+                return Err(UnknownRanking { found: word.to_owned() });
+            }
+            rankings
+                .extend(named.into_iter().filter(|ranking| !rankings.contains(ranking)).collect::<Vec<_>>());
+        }
+        Ok(Self(rankings))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_rankings_keeps_its_order_and_drops_repetitions() {
+        let rankings: Rankings = "tmm, l2,tmm".parse().unwrap();
+        assert_eq!(rankings.0, [Ranking::Tmm, Ranking::Metric(Metric::L2)]);
+        assert_eq!("all".parse::<Rankings>().unwrap().0, Ranking::ALL);
+        let error = "l2,l3".parse::<Rankings>().unwrap_err();
+        assert_eq!(error.to_string(), "\"l3\" is no ranking; choose from l2, cosine, whitened, tmm, or all");
+    }
+}

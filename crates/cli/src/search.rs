@@ -1,0 +1,257 @@
+//! `lookalike search`: the neighbours of one image, by one or several rankings.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::Context;
+use datasets::Disturbance;
+use lookalike::plugin_api::{Budget, ParameterValue, Parameters};
+use lookalike::{Answer, Candidates, Collection, Filter, Metric, Query};
+use serde::Serialize;
+use vision::Model;
+
+use crate::Ending;
+use crate::answer::RankingReport;
+use crate::args::{GlobalArgs, SearchArgs};
+use crate::html::{Card, Page};
+use crate::opened::Opened;
+use crate::output::{Output, Report, visible};
+use crate::ranking::Ranking;
+use crate::source::{Asked, NotUnderstood};
+use crate::stats::ModelReport;
+use crate::train::best;
+
+pub(crate) fn run(args: &SearchArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
+    let plan = Plan::of(args)?;
+    let (opened, collection) = Opened::collection(&args.db, global)?;
+    let mut answers = Vec::with_capacity(plan.rankings.len());
+    for ranking in &plan.rankings {
+        answers.push((*ranking, collection.search(&plan.query(*ranking))?));
+    }
+    let report = SearchReport {
+        query: QueryReport::of(&plan, &opened.model)?,
+        collection: collection.name().to_owned(),
+        rankings: answers.iter().map(|(ranking, answer)| RankingReport::of(*ranking, answer)).collect(),
+        page: args.html.as_ref().map(|path| path.display().to_string()),
+    };
+    if let Some(path) = &args.html {
+        let page = plan.page(&report, &answers, &collection, &opened)?;
+        fs::write(path, page.render())
+            .with_context(|| format!("page {} cannot be written", path.display()))?;
+    }
+    output.report(&report)?;
+    let found = answers.iter().any(|(_, answer)| !answer.hits.is_empty());
+    Ok(if found { Ending::Done } else { Ending::NothingFound })
+}
+
+/// What was typed, understood and checked before the database is opened.
+struct Plan {
+    asked: Asked,
+    label: Option<String>,
+    rankings: Vec<Ranking>,
+    hits: usize,
+    filter: Option<Filter>,
+    candidates: Candidates,
+    parameters: Parameters,
+    seed: u64,
+    time_limit: Option<Duration>,
+    /// What a page says about it: name and value.
+    settings: Vec<(String, String)>,
+}
+
+impl Plan {
+    fn of(args: &SearchArgs) -> anyhow::Result<Self> {
+        let rankings = match (&args.rank, &args.html) {
+            (Some(rankings), _) => rankings.0.clone(),
+            (None, Some(_)) => Ranking::ALL.to_vec(),
+            (None, None) => vec![Ranking::Metric(Metric::default())],
+        };
+        let seconds =
+            |seconds| Duration::try_from_secs_f64(seconds).context("--time-limit is no length of time");
+        let disturbances: Vec<Disturbance> = args.disturb.iter().map(|disturb| disturb.0).collect();
+        Ok(Self {
+            asked: Asked::find(&args.image, args.from.as_deref())?.disturbed(&disturbances, args.seed),
+            label: args.label.clone(),
+            rankings,
+            hits: args.hits,
+            filter: args.filter.as_deref().map(str::parse).transpose()?,
+            candidates: if args.full { Candidates::All } else { Candidates::Shortlist(args.shortlist) },
+            parameters: Parameters(
+                args.set.iter().map(|set| (set.name.clone(), set.value.clone())).collect(),
+            ),
+            seed: args.seed,
+            time_limit: args.time_limit.map(seconds).transpose()?,
+            settings: settings(args),
+        })
+    }
+
+    fn query(&self, ranking: Ranking) -> Query {
+        let unlimited = Budget::unlimited();
+        Query {
+            image: self.asked.query.clone(),
+            label: self.label.clone(),
+            hits: self.hits,
+            metric: ranking.metric(),
+            filter: self.filter.clone(),
+            rerank: ranking.rerank(self.candidates, &self.parameters),
+            seed: self.seed,
+            budget: match self.time_limit {
+                Some(limit) => unlimited.with_time_limit(limit),
+                None => unlimited,
+            },
+        }
+    }
+
+    fn truth(&self) -> Option<&str> {
+        self.label.as_deref().or(self.asked.label.as_deref())
+    }
+
+    fn page(
+        &self,
+        report: &SearchReport,
+        answers: &[(Ranking, Answer)],
+        collection: &Collection,
+        opened: &Opened,
+    ) -> anyhow::Result<Page> {
+        let mut card = Card::of(&self.asked, self.truth(), &report.query.predicted)?;
+        for (ranking, answer) in answers {
+            card.add(*ranking, answer, None, collection)?;
+        }
+        let mut facts = self.settings.clone();
+        facts.push((
+            "collection".to_owned(),
+            format!("{}, {} exemplars", collection.name(), collection.len()),
+        ));
+        facts.extend(ModelReport::of(&opened.model).facts());
+        Ok(Page {
+            title: format!("Neighbours of {}", self.asked.name),
+            lead: vec![
+                "Every row orders the same collection in its own way; the nearest exemplar comes first."
+                    .to_owned(),
+            ],
+            table: None,
+            sections: vec![(String::new(), vec![card])],
+            facts,
+        })
+    }
+}
+
+fn settings(args: &SearchArgs) -> Vec<(String, String)> {
+    let candidates = if args.full { "everything".to_owned() } else { format!("the best {}", args.shortlist) };
+    let mut settings = vec![
+        ("hits".to_owned(), args.hits.to_string()),
+        ("tmm scores".to_owned(), candidates),
+        ("seed".to_owned(), args.seed.to_string()),
+    ];
+    settings.extend(args.set.iter().map(|set| (set.name.clone(), set.value.to_string())));
+    settings.extend(args.filter.clone().map(|filter| ("filter".to_owned(), filter)));
+    settings.extend(args.time_limit.map(|limit| ("time limit".to_owned(), format!("{limit} s"))));
+    settings
+}
+
+/// A setting of the reranker as it is typed: `NAME=VALUE`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Setting {
+    name: String,
+    value: ParameterValue,
+}
+
+impl FromStr for Setting {
+    type Err = NotUnderstood;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| NotUnderstood { found: text.to_owned(), expected: "NAME=VALUE" })?;
+        let value = match value.parse() {
+            Ok(number) => ParameterValue::Number(number),
+            Err(_) => ParameterValue::Text(value.to_owned()),
+        };
+        Ok(Self { name: name.to_owned(), value })
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct SearchReport {
+    query: QueryReport,
+    collection: String,
+    rankings: Vec<RankingReport>,
+    page: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct QueryReport {
+    image: String,
+    height: usize,
+    width: usize,
+    channels: usize,
+    label: Option<String>,
+    /// The class that the model sees in the query.
+    predicted: String,
+    disturbances: Vec<String>,
+    parameters: BTreeMap<String, String>,
+    seed: u64,
+}
+
+impl QueryReport {
+    fn of(plan: &Plan, model: &Model) -> anyhow::Result<Self> {
+        let asked = &plan.asked;
+        let parameters = plan.parameters.0.iter();
+        Ok(Self {
+            image: asked.name.clone(),
+            height: asked.image.height(),
+            width: asked.image.width(),
+            channels: asked.image.channels(),
+            label: plan.truth().map(str::to_owned),
+            predicted: predicted(model, asked)?,
+            disturbances: asked.disturbances.iter().map(ToString::to_string).collect(),
+            parameters: parameters.map(|(name, value)| (name.clone(), value.to_string())).collect(),
+            seed: plan.seed,
+        })
+    }
+}
+
+/// The class that the model sees in a query.
+pub(crate) fn predicted(model: &Model, asked: &Asked) -> anyhow::Result<String> {
+    let logits = model.logits(&[model.prepare(&asked.image)])?;
+    let name = best(logits.row(0)).and_then(|class| model.manifest().classes.get(class));
+    Ok(name.cloned().unwrap_or_default())
+}
+
+impl Report for SearchReport {
+    fn text(&self) -> String {
+        let query = &self.query;
+        let mut text = format!("query {}, {} x {} pixels", visible(&query.image), query.width, query.height);
+        for disturbance in &query.disturbances {
+            text.push_str(", ");
+            text.push_str(disturbance);
+        }
+        // Writing to a string cannot fail.
+        let _written = writeln!(text, "; the model sees \"{}\"", visible(&query.predicted));
+        for ranking in &self.rankings {
+            text.push('\n');
+            text.push_str(&ranking.text());
+        }
+        if let Some(page) = &self.page {
+            let _written = writeln!(text, "\nwrote {}; open it in a browser", visible(page));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_a_number_or_a_word() {
+        let number: Setting = "trigger_steps=100".parse().unwrap();
+        assert_eq!(number.value, ParameterValue::Number(100.0));
+        let word: Setting = "preset=paper".parse().unwrap();
+        assert_eq!(word.value, ParameterValue::Text("paper".to_owned()));
+        assert!("preset".parse::<Setting>().is_err());
+    }
+}
