@@ -82,7 +82,11 @@ async fn ingest(mut client: LookalikeClient<Channel>, collection: &str) -> anyho
     Ok(())
 }
 
-async fn search(mut client: LookalikeClient<Channel>, image: Vec<u8>, collection: &str) -> anyhow::Result<()> {
+async fn search(
+    mut client: LookalikeClient<Channel>,
+    image: Vec<u8>,
+    collection: &str,
+) -> anyhow::Result<()> {
     let rerank = Rerank { reranker: "tmm".to_owned(), ..Rerank::default() };
     let request = SearchRequest {
         collection: collection.to_owned(),

@@ -100,7 +100,10 @@ impl fmt::Display for RowsError {
                 write!(f, "{values} values do not fill rows of {dimension}")
             }
             Self::NotFinite { row, column } => {
-                write!(f, "feature row {row} is not finite at value {column}; the model or its input is broken")
+                write!(
+                    f,
+                    "feature row {row} is not finite at value {column}; the model or its input is broken"
+                )
             }
         }
     }

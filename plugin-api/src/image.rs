@@ -110,7 +110,9 @@ impl fmt::Display for ImageError {
             Self::Side { height, width } => {
                 write!(f, "image is {width} x {height} pixels, each side must be 1 to {MAX_IMAGE_SIDE}")
             }
-            Self::Channels { found } => write!(f, "image has {found} channels, 1 (grey) or 3 (colour) are accepted"),
+            Self::Channels { found } => {
+                write!(f, "image has {found} channels, 1 (grey) or 3 (colour) are accepted")
+            }
             Self::Samples { found, expected } => {
                 write!(f, "image has {found} samples, its shape needs {expected}")
             }

@@ -30,8 +30,8 @@ pub use image::{Image, ImageError, MAX_IMAGE_SIDE};
 pub use parameters::{ParameterError, ParameterKind, ParameterSpec, ParameterValue, Parameters};
 pub use ranking::{RankingStatus, order_by_score};
 pub use reranker::{
-    Artifact, ExemplarSource, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, SourceError,
-    StageTiming,
+    Artifact, ExemplarSource, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription,
+    SourceError, StageTiming,
 };
 pub use view::{View, ViewId};
 

@@ -72,7 +72,9 @@ impl ParameterSpec {
     /// [`ParameterError::Value`] with the range when it is not.
     pub fn check(&self, value: &ParameterValue) -> Result<(), ParameterError> {
         let accepted = match (&self.kind, value) {
-            (ParameterKind::Number { least, most }, ParameterValue::Number(v)) => (*least..=*most).contains(v),
+            (ParameterKind::Number { least, most }, ParameterValue::Number(v)) => {
+                (*least..=*most).contains(v)
+            }
             (ParameterKind::Count { least, most }, ParameterValue::Number(v)) => {
                 v.fract() == 0.0 && *v >= *least as f64 && *v <= *most as f64
             }
@@ -83,7 +85,11 @@ impl ParameterSpec {
         if accepted {
             return Ok(());
         }
-        Err(ParameterError::Value { name: self.name, found: value.to_string(), expected: self.kind.to_string() })
+        Err(ParameterError::Value {
+            name: self.name,
+            found: value.to_string(),
+            expected: self.kind.to_string(),
+        })
     }
 }
 
@@ -99,10 +105,11 @@ impl Parameters {
     /// The first unknown name or refused value.
     pub fn check(&self, schema: &[ParameterSpec]) -> Result<(), ParameterError> {
         for (name, value) in &self.0 {
-            let spec = schema.iter().find(|spec| spec.name == name).ok_or_else(|| ParameterError::Unknown {
-                name: name.clone(),
-                known: schema.iter().map(|spec| spec.name).collect(),
-            })?;
+            let spec =
+                schema.iter().find(|spec| spec.name == name).ok_or_else(|| ParameterError::Unknown {
+                    name: name.clone(),
+                    known: schema.iter().map(|spec| spec.name).collect(),
+                })?;
             spec.check(value)?;
         }
         Ok(())

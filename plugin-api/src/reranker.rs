@@ -3,7 +3,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::{
-    Budget, Completion, ExemplarId, FeatureRows, Image, LabelId, ParameterError, ParameterSpec, Parameters, View,
+    Budget, Completion, ExemplarId, FeatureRows, Image, LabelId, ParameterError, ParameterSpec, Parameters,
+    View,
 };
 
 /// Scores the candidates of one query.
@@ -223,7 +224,10 @@ impl fmt::Display for RerankError {
             }
             Self::UnknownView { name } => write!(f, "the reranker knows no view \"{name}\""),
             Self::NotFinite { stage } => {
-                write!(f, "{stage}: a number became infinite or NaN; lower the learning rate or check the model")
+                write!(
+                    f,
+                    "{stage}: a number became infinite or NaN; lower the learning rate or check the model"
+                )
             }
             Self::Source { stage, .. } => write!(f, "{stage}: the collection could not answer"),
             Self::Model { stage, .. } => write!(f, "{stage}: the model failed"),

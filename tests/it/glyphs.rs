@@ -29,7 +29,8 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let model = Arc::new(Model::open(&weights, ComputeConfig::default()).unwrap());
     let folder = tempfile::tempdir().unwrap();
     let reranker = TmmReranker::new(Arc::clone(&model), TmmConfig::default()).unwrap();
-    let database = Database::create(&folder.path().join("db"), model.clone(), StoreConfig::default()).unwrap();
+    let database =
+        Database::create(&folder.path().join("db"), model.clone(), StoreConfig::default()).unwrap();
     let collection = database.with_reranker(Arc::new(reranker)).collection_or_create("main").unwrap();
     let glyphs = GlyphSet::new(SEED);
     let items = (0..GLYPHS).map(|index| {
@@ -63,7 +64,8 @@ fn ranking(answer: &Answer) -> Vec<(u32, u32)> {
 fn every_plain_metric_finds_a_stored_glyph_first() {
     for metric in Metric::ALL {
         for index in [0, 17, 101] {
-            let answer = FIXTURE.collection.search(&Query { metric, ..Query::decoded(stored(index)) }).unwrap();
+            let answer =
+                FIXTURE.collection.search(&Query { metric, ..Query::decoded(stored(index)) }).unwrap();
             assert_eq!(answer.hits[0].key, format!("glyph/{index:05}"), "{metric}");
             assert_eq!(answer.status, RankingStatus::Skipped);
         }
@@ -84,7 +86,8 @@ fn a_dimmed_glyph_still_finds_its_own_class() {
 
 #[test]
 fn a_rerank_is_a_permutation_of_its_candidates_with_every_stage_reported() {
-    let query = Query { hits: 40, rerank: Some(quick(Candidates::Shortlist(40))), ..Query::decoded(stored(3)) };
+    let query =
+        Query { hits: 40, rerank: Some(quick(Candidates::Shortlist(40))), ..Query::decoded(stored(3)) };
     let answer = FIXTURE.collection.search(&query).unwrap();
     assert_eq!(answer.status, RankingStatus::Applied);
     let mut ranks: Vec<usize> = answer.hits.iter().map(|hit| hit.stages[0].rank).collect();
@@ -92,7 +95,9 @@ fn a_rerank_is_a_permutation_of_its_candidates_with_every_stage_reported() {
     assert_eq!(ranks, (1..=40).collect::<Vec<_>>());
     let stages: Vec<&str> = answer.timings.iter().map(|timing| timing.stage).collect();
     assert_eq!(stages, ["decode", "embed", "shortlist", "trigger", "fine_tune", "score", "respond"]);
-    assert!(answer.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Image { name: "trigger", .. })));
+    assert!(
+        answer.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Image { name: "trigger", .. }))
+    );
 }
 
 #[test]
@@ -110,13 +115,13 @@ fn the_full_set_is_scored_when_asked_for() {
 
 #[test]
 fn equal_queries_give_equal_bits_alone_and_side_by_side() {
-    let query = Query { seed: 11, rerank: Some(quick(Candidates::Shortlist(60))), ..Query::decoded(stored(5)) };
+    let query =
+        Query { seed: 11, rerank: Some(quick(Candidates::Shortlist(60))), ..Query::decoded(stored(5)) };
     let alone = ranking(&FIXTURE.collection.search(&query).unwrap());
     let before = FIXTURE.model.weights_digest().unwrap();
     thread::scope(|scope| {
-        let searches: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| ranking(&FIXTURE.collection.search(&query).unwrap())))
-            .collect();
+        let searches: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| ranking(&FIXTURE.collection.search(&query).unwrap()))).collect();
         for search in searches {
             assert_eq!(search.join().unwrap(), alone);
         }
@@ -134,7 +139,8 @@ fn the_paper_preset_answers_too() {
         ]),
         ..quick(Candidates::Shortlist(20))
     };
-    let answer = FIXTURE.collection.search(&Query { rerank: Some(rerank), ..Query::decoded(stored(8)) }).unwrap();
+    let answer =
+        FIXTURE.collection.search(&Query { rerank: Some(rerank), ..Query::decoded(stored(8)) }).unwrap();
     assert_eq!(answer.status, RankingStatus::Applied);
 }
 
@@ -171,7 +177,10 @@ fn what_the_caller_gets_wrong_is_refused_before_any_work() {
     };
     let error = search(Rerank::new("absent"));
     assert_eq!(error.to_string(), "search: there is no reranker \"absent\"; registered are: tmm");
-    let error = search(Rerank { parameters: parameters(&[("omega", ParameterValue::Number(7.0))]), ..Rerank::new("tmm") });
+    let error = search(Rerank {
+        parameters: parameters(&[("omega", ParameterValue::Number(7.0))]),
+        ..Rerank::new("tmm")
+    });
     assert_eq!(error.to_string(), "parameter \"omega\" is \"7\", it takes a number from 0 to 1");
     let error = search(Rerank { candidates: Candidates::Shortlist(3), ..Rerank::new("tmm") });
     assert!(matches!(error, SearchError::Shortlist { found: 3, hits: 10 }), "{error}");

@@ -4,7 +4,8 @@ use std::fs;
 use std::sync::Arc;
 
 use lookalike::{
-    Database, DecodeError, IngestItem, ItemImage, Metric, OpenError, Query, RefusalReason, StoreConfig, encode_png,
+    Database, DecodeError, IngestItem, ItemImage, Metric, OpenError, Query, RefusalReason, StoreConfig,
+    encode_png,
 };
 use plugin_api::{Budget, CancelFlag, Completion};
 
@@ -135,7 +136,8 @@ fn a_database_of_another_model_is_refused_with_both_fingerprints() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("db");
     collection_of(&root, &[vec![1, 2]]);
-    let database = Database::open(&root, Arc::new(Samples::named("other", 2)), StoreConfig::default()).unwrap();
+    let database =
+        Database::open(&root, Arc::new(Samples::named("other", 2)), StoreConfig::default()).unwrap();
     let error = database.collection("main").unwrap_err();
     assert!(matches!(error, OpenError::Fingerprint { .. }));
     let line = error.to_string();

@@ -8,6 +8,14 @@
 //! | `glyphs` | the whole product on drawn glyphs with the shipped network |
 //! | `mnist` | the whole product on real digits; skipped where the data is absent |
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::float_cmp,
+    reason = "a test says what it expects by failing, and why it is skipped on standard error"
+)]
+
 mod glyphs;
 mod ingest;
 mod mnist;

@@ -1,22 +1,24 @@
 //! The whole product on real digits with a real ResNet-18. Skipped where data or weights are absent.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use datasets::{SampleImage, Split, mnist};
-use lookalike::{Candidates, Collection, Database, IngestItem, ItemImage, Metric, Query, Rerank, StoreConfig};
+use lookalike::{
+    Candidates, Collection, Database, IngestItem, ItemImage, Metric, Query, Rerank, StoreConfig,
+};
 use plugin_api::{Budget, Image, ParameterValue, Parameters, RankingStatus};
 use tmm::{TmmConfig, TmmReranker};
 use vision::{ComputeConfig, Model, ModelManifest};
 
 use crate::support::shared;
 
-fn model(weights: &PathBuf) -> Model {
+fn model(weights: &Path) -> Model {
     let manifest = ModelManifest::infer(weights, 28, 28).unwrap();
     Model::load(manifest, &std::fs::read(weights).unwrap(), ComputeConfig::default()).unwrap()
 }
 
-fn samples(folder: &PathBuf, split: Split, limit: usize) -> Vec<(String, Image, String)> {
+fn samples(folder: &Path, split: Split, limit: usize) -> Vec<(String, Image, String)> {
     mnist(folder, split)
         .unwrap()
         .take(limit)
@@ -30,7 +32,8 @@ fn samples(folder: &PathBuf, split: Split, limit: usize) -> Vec<(String, Image, 
 
 #[test]
 fn the_model_reaches_its_accuracy_on_all_test_digits() {
-    let (Some(folder), Some(weights)) = (shared("data/mnist"), shared("models/mnist-resnet18.safetensors")) else {
+    let (Some(folder), Some(weights)) = (shared("data/mnist"), shared("models/mnist-resnet18.safetensors"))
+    else {
         return;
     };
     let model = model(&weights);
@@ -45,13 +48,14 @@ fn the_model_reaches_its_accuracy_on_all_test_digits() {
             right += usize::from(best.to_string() == *label);
         }
     }
-    let accuracy = f64::from(right) / 100.0;
+    let accuracy = f64::from(u32::try_from(right).unwrap()) / 100.0;
     assert!((accuracy - 98.3).abs() <= 0.1, "{accuracy} % of the test digits");
 }
 
 #[test]
 fn digits_are_ingested_and_found_by_every_ranking() {
-    let (Some(folder), Some(weights)) = (shared("data/mnist"), shared("models/mnist-resnet18.safetensors")) else {
+    let (Some(folder), Some(weights)) = (shared("data/mnist"), shared("models/mnist-resnet18.safetensors"))
+    else {
         return;
     };
     let model = Arc::new(model(&weights));

@@ -24,19 +24,17 @@ pub(crate) struct Samples {
 
 impl Samples {
     pub(crate) fn new(dimension: usize) -> Self {
+        Self::named("samples", dimension)
+    }
+
+    pub(crate) fn named(name: &str, dimension: usize) -> Self {
         let fingerprint = Fingerprint {
-            model: "samples".to_owned(),
+            model: name.to_owned(),
             weights: Digest([1; 32]),
             preprocessing: Digest([2; 32]),
             dimension: dimension as u32,
         };
         Self { fingerprint }
-    }
-
-    pub(crate) fn named(name: &str, dimension: usize) -> Self {
-        let mut samples = Self::new(dimension);
-        samples.fingerprint.model = name.to_owned();
-        samples
     }
 }
 
@@ -67,7 +65,8 @@ pub(crate) fn item(key: &str, image: Image, label: Option<&str>) -> IngestItem {
 
 /// A new database with one collection whose rows are the given samples.
 pub(crate) fn collection_of(root: &Path, rows: &[Vec<u8>]) -> Collection {
-    let database = Database::create(root, Arc::new(Samples::new(rows[0].len())), StoreConfig::default()).unwrap();
+    let database =
+        Database::create(root, Arc::new(Samples::new(rows[0].len())), StoreConfig::default()).unwrap();
     let collection = database.collection_or_create("main").unwrap();
     let items = rows.iter().enumerate().map(|(n, row)| item(&format!("row/{n:05}"), strip(row), None));
     collection.ingest(items, &Budget::unlimited(), &mut |_| {}).unwrap();

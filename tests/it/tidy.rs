@@ -43,7 +43,8 @@ struct Manifest {
 
 fn manifests() -> Vec<Manifest> {
     let crates = fs::read_dir(root().join("crates")).unwrap().map(|entry| entry.unwrap().path());
-    let folders = crates.filter(|path| path.is_dir()).chain([root().join("plugin-api"), root().join("examples")]);
+    let folders =
+        crates.filter(|path| path.is_dir()).chain([root().join("plugin-api"), root().join("examples")]);
     folders.map(|folder| read_manifest(&folder)).collect()
 }
 
@@ -70,7 +71,11 @@ fn crates_depend_only_on_the_crates_they_may() {
             panic!("crate \"{}\" is not in the table of edges", manifest.name);
         });
         for dependency in manifest.dependencies.iter().filter(|d| ours.contains(d.as_str())) {
-            assert!(allowed.contains(&dependency.as_str()), "{} must not depend on {dependency}", manifest.name);
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{} must not depend on {dependency}",
+                manifest.name
+            );
         }
     }
 }

@@ -269,8 +269,8 @@ impl Comparison {
         });
         let caption = escaped(&self.caption);
         format!(
-            "<div class=\"scroll\"><table><caption>{caption}</caption><thead><tr>{titles}</tr></thead>\
-             <tbody>\n{rows}</tbody></table></div>\n<div class=\"verdict\">{}</div>\n",
+            "<div class=\"scroll\"><table><thead><tr>{titles}</tr></thead>\
+             <tbody>\n{rows}</tbody></table></div>\n<p class=\"caption\">{caption}</p>\n<div class=\"verdict\">{}</div>\n",
             paragraphs(&self.conclusions, "")
         )
     }

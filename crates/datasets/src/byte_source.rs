@@ -28,33 +28,20 @@ enum Length {
 impl ByteSource {
     /// Opens `path` and looks at its first bytes for what it is; the name does not matter.
     pub(crate) fn open(path: &Path) -> Result<Self, DatasetError> {
-        let failed = |source| DatasetError::Open {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |source| DatasetError::Open { path: path.to_owned(), source };
         let (file, length) = inspect(path).map_err(failed)?;
         let buffered = BufReader::with_capacity(1 << 16, file);
         let reader: Box<dyn Read + Send> = match length {
             Length::Known(_) => Box::new(buffered),
             Length::Claimed(_) => Box::new(MultiGzDecoder::new(buffered)),
         };
-        Ok(Self {
-            path: path.to_owned(),
-            reader,
-            offset: 0,
-            length,
-        })
+        Ok(Self { path: path.to_owned(), reader, offset: 0, length })
     }
 
     /// Opens the first of `names` that `folder` has, as it is or with `.gz` behind; `None` when it has none.
     pub(crate) fn find(folder: &Path, names: &[&str]) -> Result<Option<Self>, DatasetError> {
-        let candidates = names
-            .iter()
-            .flat_map(|name| [(*name).to_owned(), format!("{name}.gz")]);
-        match candidates
-            .map(|name| folder.join(name))
-            .find(|path| path.is_file())
-        {
+        let candidates = names.iter().flat_map(|name| [(*name).to_owned(), format!("{name}.gz")]);
+        match candidates.map(|name| folder.join(name)).find(|path| path.is_file()) {
             Some(path) => Self::open(&path).map(Some),
             None => Ok(None),
         }
@@ -87,11 +74,9 @@ impl ByteSource {
     /// Refuses a plain file that is shorter than `expected`, before anything of that size is read.
     pub(crate) fn check_length(&self, expected: u64) -> Result<(), DatasetError> {
         match self.length {
-            Length::Known(found) if found < expected => Err(DatasetError::Truncated {
-                path: self.path.clone(),
-                found,
-                expected,
-            }),
+            Length::Known(found) if found < expected => {
+                Err(DatasetError::Truncated { path: self.path.clone(), found, expected })
+            }
             Length::Known(_) | Length::Claimed(_) => Ok(()),
         }
     }
@@ -116,11 +101,7 @@ impl ByteSource {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => {
-                    return Err(DatasetError::Read {
-                        path: self.path.clone(),
-                        offset: self.offset,
-                        source,
-                    });
+                    return Err(DatasetError::Read { path: self.path.clone(), offset: self.offset, source });
                 }
             }
         }
@@ -133,11 +114,7 @@ impl ByteSource {
             return Ok(());
         }
         let expected = self.offset + buffer.len() as u64;
-        Err(DatasetError::Truncated {
-            path: self.path.clone(),
-            found: self.offset,
-            expected,
-        })
+        Err(DatasetError::Truncated { path: self.path.clone(), found: self.offset, expected })
     }
 
     /// The next four bytes as a number, most significant first.
@@ -151,11 +128,7 @@ impl ByteSource {
     pub(crate) fn expect_end(&mut self, records: u64) -> Result<(), DatasetError> {
         let offset = self.offset;
         if self.fill_or_end(&mut [0])? {
-            return Err(DatasetError::Trailing {
-                path: self.path.clone(),
-                offset,
-                records,
-            });
+            return Err(DatasetError::Trailing { path: self.path.clone(), offset, records });
         }
         Ok(())
     }
@@ -165,9 +138,7 @@ fn inspect(path: &Path) -> io::Result<(File, Length)> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
     let mut magic = Vec::with_capacity(GZIP_MAGIC.len());
-    file.by_ref()
-        .take(GZIP_MAGIC.len() as u64)
-        .read_to_end(&mut magic)?;
+    file.by_ref().take(GZIP_MAGIC.len() as u64).read_to_end(&mut magic)?;
     let length = if magic == GZIP_MAGIC && size >= 18 {
         let mut claimed = [0; 4];
         file.seek(SeekFrom::End(-4))?;

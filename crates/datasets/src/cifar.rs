@@ -47,19 +47,13 @@ pub fn cifar10(folder: &Path, split: Split) -> Result<Samples, DatasetError> {
                     source,
                     prefix,
                     part,
-                    vec![Field {
-                        name: "class",
-                        names: names.clone(),
-                    }],
+                    vec![Field { name: "class", names: names.clone() }],
                 ));
             }
         }
         if files.len() == before {
             let expected = format!("\"{}\" or \"{0}.gz\"", batches[0].0);
-            return Err(DatasetError::Missing {
-                folder: folder.clone(),
-                expected,
-            });
+            return Err(DatasetError::Missing { folder: folder.clone(), expected });
         }
     }
     Ok(samples(files))
@@ -87,14 +81,8 @@ pub fn cifar100(folder: &Path, split: Split) -> Result<Samples, DatasetError> {
         };
         let source = ByteSource::find_required(folder, &[file])?;
         let fields = vec![
-            Field {
-                name: "coarse",
-                names: coarse.clone(),
-            },
-            Field {
-                name: "fine",
-                names: fine.clone(),
-            },
+            Field { name: "coarse", names: coarse.clone() },
+            Field { name: "fine", names: fine.clone() },
         ];
         files.push(Batch::new(source, prefix, part, fields));
     }
@@ -102,10 +90,7 @@ pub fn cifar100(folder: &Path, split: Split) -> Result<Samples, DatasetError> {
 }
 
 fn samples(files: Vec<Batch>) -> Samples {
-    let length = files
-        .iter()
-        .map(|file| file.source.length_hint() / file.record.len() as u64)
-        .sum();
+    let length = files.iter().map(|file| file.source.length_hint() / file.record.len() as u64).sum();
     Samples::new(files.into_iter().flatten(), Some(length))
 }
 
@@ -123,22 +108,11 @@ fn class_names(folder: &Path, file: &str, official: &[&str]) -> Result<Vec<Strin
     let mut text = String::new();
     File::open(&path)
         .and_then(|file| file.take(MOST_NAMES_BYTES).read_to_string(&mut text))
-        .map_err(|source| DatasetError::Open {
-            path: path.clone(),
-            source,
-        })?;
-    let names: Vec<String> = text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect();
+        .map_err(|source| DatasetError::Open { path: path.clone(), source })?;
+    let names: Vec<String> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
     if names.len() != official.len() {
-        return Err(DatasetError::Names {
-            path,
-            found: names.len(),
-            expected: official.len(),
-        });
+        return Err(DatasetError::Names { path, found: names.len(), expected: official.len() });
     }
     Ok(names)
 }
@@ -164,14 +138,7 @@ struct Batch {
 impl Batch {
     fn new(source: ByteSource, prefix: &'static str, part: Part, fields: Vec<Field>) -> Self {
         let record = vec![0; fields.len() + 3 * PLANE];
-        Self {
-            source,
-            prefix,
-            part,
-            fields,
-            record,
-            next: Some(0),
-        }
+        Self { source, prefix, part, fields, record, next: Some(0) }
     }
 
     fn sample(&self, index: u64) -> Result<Sample, DatasetError> {
@@ -180,22 +147,18 @@ impl Batch {
         let mut tags = vec![self.part.tag()];
         let mut label = None;
         for (place, (field, &found)) in self.fields.iter().zip(labels).enumerate() {
-            let word = field
-                .names
-                .get(usize::from(found))
-                .ok_or_else(|| DatasetError::Label {
-                    path: self.source.path().to_owned(),
-                    offset: start + place as u64,
-                    found,
-                    most: (field.names.len() - 1) as u8,
-                })?;
+            let word = field.names.get(usize::from(found)).ok_or_else(|| DatasetError::Label {
+                path: self.source.path().to_owned(),
+                offset: start + place as u64,
+                found,
+                most: (field.names.len() - 1) as u8,
+            })?;
             if let Some((name, word)) = label.replace((field.name.to_owned(), word.clone())) {
                 tags.push((name, word));
             }
         }
-        let interleaved = (0..PLANE)
-            .flat_map(|i| [planes[i], planes[PLANE + i], planes[2 * PLANE + i]])
-            .collect();
+        let interleaved =
+            (0..PLANE).flat_map(|i| [planes[i], planes[PLANE + i], planes[2 * PLANE + i]]).collect();
         let image = Image::new(SIDE, SIDE, 3, interleaved).map_err(|source| DatasetError::Shape {
             path: self.source.path().to_owned(),
             offset: start,

@@ -48,24 +48,15 @@ impl Disturbance {
         let samples = match *self {
             Self::Brightness(factor) => {
                 let factor = sensible(factor);
-                image
-                    .samples()
-                    .iter()
-                    .map(|&v| to_sample(f64::from(v) * factor))
-                    .collect()
+                image.samples().iter().map(|&v| to_sample(f64::from(v) * factor)).collect()
             }
             Self::GaussianNorm(norm) => gaussian(image.samples(), sensible(norm), seed),
             Self::SaltAndPepper(share) => salt_and_pepper(image, sensible(share), seed),
             Self::Shift(right, down) => shift(image, i64::from(right), i64::from(down)),
             Self::Blur(deviation) => blur(image, sensible(deviation).min(MAX_BLUR)),
-            Self::Rotate(degrees) => rotate(
-                image,
-                if degrees.is_finite() {
-                    f64::from(degrees % 360.0)
-                } else {
-                    0.0
-                },
-            ),
+            Self::Rotate(degrees) => {
+                rotate(image, if degrees.is_finite() { f64::from(degrees % 360.0) } else { 0.0 })
+            }
         };
         reshaped(image, samples)
     }
@@ -92,11 +83,7 @@ fn reshaped(image: &Image, samples: Vec<u8>) -> Image {
 }
 
 fn sensible(size: f32) -> f64 {
-    if size.is_finite() {
-        f64::from(size.max(0.0))
-    } else {
-        0.0
-    }
+    if size.is_finite() { f64::from(size.max(0.0)) } else { 0.0 }
 }
 
 fn gaussian(samples: &[u8], norm: f64, seed: u64) -> Vec<u8> {
@@ -104,11 +91,7 @@ fn gaussian(samples: &[u8], norm: f64, seed: u64) -> Vec<u8> {
     let noise: Vec<f64> = samples.iter().map(|_| random.normal()).collect();
     let length = noise.iter().map(|v| v * v).sum::<f64>().sqrt();
     let scale = if length > 0.0 { norm * 255.0 / length } else { 0.0 };
-    samples
-        .iter()
-        .zip(noise)
-        .map(|(&v, n)| to_sample(f64::from(v) + n * scale))
-        .collect()
+    samples.iter().zip(noise).map(|(&v, n)| to_sample(f64::from(v) + n * scale)).collect()
 }
 
 fn salt_and_pepper(image: &Image, share: f64, seed: u64) -> Vec<u8> {
@@ -137,18 +120,12 @@ fn shift(image: &Image, right: i64, down: i64) -> Vec<u8> {
 
 fn rotate(image: &Image, degrees: f64) -> Vec<u8> {
     let (sine, cosine) = elementary::sin_cos(degrees.to_radians());
-    let (middle_x, middle_y) = (
-        (image.width() - 1) as f64 / 2.0,
-        (image.height() - 1) as f64 / 2.0,
-    );
+    let (middle_x, middle_y) = ((image.width() - 1) as f64 / 2.0, (image.height() - 1) as f64 / 2.0);
     let mut samples = Vec::with_capacity(image.samples().len());
     for y in 0..image.height() {
         for x in 0..image.width() {
             let (dx, dy) = (x as f64 - middle_x, y as f64 - middle_y);
-            let (from_x, from_y) = (
-                middle_x + cosine * dx + sine * dy,
-                middle_y - sine * dx + cosine * dy,
-            );
+            let (from_x, from_y) = (middle_x + cosine * dx + sine * dy, middle_y - sine * dx + cosine * dy);
             for channel in 0..image.channels() {
                 samples.push(to_sample(bilinear(image, from_x, from_y, channel)));
             }
@@ -188,12 +165,7 @@ fn blur(image: &Image, deviation: f64) -> Vec<u8> {
     for y in (0_i64..).take(height) {
         for x in (0_i64..).take(width) {
             for channel in 0..channels {
-                rows.push(
-                    kernel
-                        .iter()
-                        .map(|&(k, w)| w * f64::from(sample(image, x + k, y, channel)))
-                        .sum(),
-                );
+                rows.push(kernel.iter().map(|&(k, w)| w * f64::from(sample(image, x + k, y, channel))).sum());
             }
         }
     }
@@ -228,9 +200,7 @@ mod tests {
         let spoilt = Disturbance::Shift(0, -1).apply(&image([1, 2, 3, 4, 5, 6]), 0);
         assert_eq!(spoilt.samples(), [4, 5, 6, 4, 5, 6]);
         assert_eq!(
-            Disturbance::Shift(i32::MIN, i32::MAX)
-                .apply(&image([1, 2, 3, 4, 5, 6]), 0)
-                .samples(),
+            Disturbance::Shift(i32::MIN, i32::MAX).apply(&image([1, 2, 3, 4, 5, 6]), 0).samples(),
             [3; 6]
         );
     }
@@ -239,11 +209,7 @@ mod tests {
     fn noise_has_the_norm_asked_for() {
         let grey = Image::new(64, 64, 1, vec![128; 64 * 64]).unwrap();
         let spoilt = Disturbance::GaussianNorm(5.0).apply(&grey, 3);
-        let square: f64 = spoilt
-            .samples()
-            .iter()
-            .map(|&v| ((f64::from(v) - 128.0) / 255.0).powi(2))
-            .sum();
+        let square: f64 = spoilt.samples().iter().map(|&v| ((f64::from(v) - 128.0) / 255.0).powi(2)).sum();
         assert!((square.sqrt() - 5.0).abs() < 0.02, "{}", square.sqrt());
         assert_ne!(spoilt, Disturbance::GaussianNorm(5.0).apply(&grey, 4));
     }
@@ -252,11 +218,7 @@ mod tests {
     fn salt_and_pepper_hits_whole_pixels_in_the_share_asked_for() {
         let grey = Image::new(100, 100, 3, vec![128; 30_000]).unwrap();
         let spoilt = Disturbance::SaltAndPepper(0.05).apply(&grey, 3);
-        let hit = spoilt
-            .samples()
-            .chunks(3)
-            .filter(|p| **p == [0; 3] || **p == [255; 3])
-            .count();
+        let hit = spoilt.samples().chunks(3).filter(|p| **p == [0; 3] || **p == [255; 3]).count();
         assert!((400..600).contains(&hit), "{hit} of 10000");
         assert!(spoilt.samples().chunks(3).all(|p| p[0] == p[1] && p[1] == p[2]));
     }
@@ -264,10 +226,7 @@ mod tests {
     #[test]
     fn a_quarter_turn_clockwise_moves_left_to_top() {
         let square = Image::new(2, 2, 1, vec![1, 2, 3, 4]).unwrap();
-        assert_eq!(
-            Disturbance::Rotate(90.0).apply(&square, 0).samples(),
-            [3, 1, 4, 2]
-        );
+        assert_eq!(Disturbance::Rotate(90.0).apply(&square, 0).samples(), [3, 1, 4, 2]);
         assert_eq!(Disturbance::Rotate(-360.0).apply(&square, 0), square);
     }
 
@@ -286,11 +245,9 @@ mod tests {
     fn senseless_sizes_leave_the_image_as_it_is() {
         let plain = image([9, 8, 7, 6, 5, 4]);
         for size in [-1.0, f32::NAN, f32::INFINITY] {
-            for disturbance in [
-                Disturbance::GaussianNorm(size),
-                Disturbance::SaltAndPepper(size),
-                Disturbance::Blur(size),
-            ] {
+            for disturbance in
+                [Disturbance::GaussianNorm(size), Disturbance::SaltAndPepper(size), Disturbance::Blur(size)]
+            {
                 assert_eq!(disturbance.apply(&plain, 1), plain, "{disturbance}");
             }
         }

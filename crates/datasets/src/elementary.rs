@@ -77,10 +77,7 @@ mod tests {
         for step in -700..=700 {
             let angle = f64::from(step) * 0.01;
             let (sine, cosine) = sin_cos(angle);
-            assert!(
-                (sine - angle.sin()).abs() < 1e-14 && (cosine - angle.cos()).abs() < 1e-14,
-                "{angle}"
-            );
+            assert!((sine - angle.sin()).abs() < 1e-14 && (cosine - angle.cos()).abs() < 1e-14, "{angle}");
         }
     }
 

@@ -23,32 +23,21 @@ pub const IMAGE_EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "ppm", "pgm", "pn
 /// A sub-folder that cannot be listed, or a name that is not UTF-8, is an error among the samples, before them.
 pub fn image_folder(folder: &Path) -> Result<Samples, DatasetError> {
     let mut walk = Walk::default();
-    walk.visit(folder, "").map_err(|source| DatasetError::Open {
-        path: folder.to_owned(),
-        source,
-    })?;
+    walk.visit(folder, "").map_err(|source| DatasetError::Open { path: folder.to_owned(), source })?;
     while let Some((path, key)) = walk.folders.pop_front().or_else(|| walk.links.pop_front()) {
         if let Err(source) = walk.visit(&path, &key) {
             walk.errors.push(DatasetError::Open { path, source });
         }
     }
     if walk.files.is_empty() && walk.errors.is_empty() {
-        return Err(DatasetError::Empty {
-            folder: folder.to_owned(),
-            skipped: walk.skipped.len(),
-        });
+        return Err(DatasetError::Empty { folder: folder.to_owned(), skipped: walk.skipped.len() });
     }
     walk.files.sort_unstable();
     walk.skipped.sort_unstable();
     let length = (walk.files.len() + walk.errors.len()) as u64;
     let files = walk.files.into_iter().map(|(key, path)| {
         let label = key.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-        Ok(Sample {
-            label,
-            key,
-            image: SampleImage::File(path),
-            tags: Vec::new(),
-        })
+        Ok(Sample { label, key, image: SampleImage::File(path), tags: Vec::new() })
     });
     let records = walk.errors.into_iter().map(Err).chain(files);
     Ok(Samples::new(records, Some(length)).with_skipped(walk.skipped))
@@ -84,11 +73,7 @@ impl Walk {
                 self.errors.push(DatasetError::FileName { path });
                 continue;
             };
-            let key = if key.is_empty() {
-                name
-            } else {
-                format!("{key}/{name}")
-            };
+            let key = if key.is_empty() { name } else { format!("{key}/{name}") };
             if metadata.is_dir() {
                 let link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
                 let queue = if link { &mut self.links } else { &mut self.folders };
@@ -105,11 +90,8 @@ impl Walk {
 
 fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| {
-        IMAGE_EXTENSIONS
-            .iter()
-            .any(|known| extension.eq_ignore_ascii_case(known))
-    })
+    extension
+        .is_some_and(|extension| IMAGE_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
 #[cfg(test)]

@@ -147,12 +147,7 @@ impl GlyphSet {
         let mut random = Random::new(self.seed, index);
         let factors = GlyphFactors::draw(&mut random);
         let image = render(class, &factors, &mut random);
-        Glyph {
-            class,
-            name: Self::CLASSES[class],
-            factors,
-            image,
-        }
+        Glyph { class, name: Self::CLASSES[class], factors, image }
     }
 
     /// The class of this index, without drawing it.
@@ -173,10 +168,7 @@ fn render(class: usize, factors: &GlyphFactors, hand: &mut Random) -> Image {
     let place = Placement::new(factors);
     let mut pieces = Vec::new();
     for stroke in skeleton::STROKES[class] {
-        let line: Vec<_> = pen::draw(stroke, hand)
-            .into_iter()
-            .map(|p| place.to_pixels(p))
-            .collect();
+        let line: Vec<_> = pen::draw(stroke, hand).into_iter().map(|p| place.to_pixels(p)).collect();
         pieces.extend(line.windows(2).map(|pair| (pair[0], pair[1])));
     }
     let (background, ink) = (f64::from(factors.background), f64::from(factors.ink));
@@ -185,10 +177,8 @@ fn render(class: usize, factors: &GlyphFactors, hand: &mut Random) -> Image {
     for y in 0..GLYPH_SIDE {
         for x in 0..GLYPH_SIDE {
             let centre = (x as f64 + 0.5, y as f64 + 0.5);
-            let nearest = pieces
-                .iter()
-                .map(|&(a, b)| pen::distance(centre, a, b))
-                .fold(f64::INFINITY, f64::min);
+            let nearest =
+                pieces.iter().map(|&(a, b)| pen::distance(centre, a, b)).fold(f64::INFINITY, f64::min);
             // The edge falls from full to no ink over one pixel.
             let cover = (radius - nearest + 0.5).clamp(0.0, 1.0);
             let level = background + (ink - background) * cover;
@@ -216,19 +206,13 @@ impl Placement {
             sine,
             cosine,
             reach: REACH * f64::from(factors.scale),
-            centre: (
-                half + f64::from(factors.shift_x),
-                half + f64::from(factors.shift_y),
-            ),
+            centre: (half + f64::from(factors.shift_x), half + f64::from(factors.shift_y)),
         }
     }
 
     fn to_pixels(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let (x, y) = ((x - self.slant * y) * self.reach, y * self.reach);
-        (
-            self.centre.0 + self.cosine * x - self.sine * y,
-            self.centre.1 + self.sine * x + self.cosine * y,
-        )
+        (self.centre.0 + self.cosine * x - self.sine * y, self.centre.1 + self.sine * x + self.cosine * y)
     }
 }
 

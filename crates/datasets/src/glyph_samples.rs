@@ -6,10 +6,7 @@ pub fn glyphs(seed: u64, count: u64) -> Samples {
     let set = GlyphSet::new(seed);
     let records = (0..count).map(move |index| {
         let glyph = set.glyph(index);
-        let tags = glyph
-            .factors
-            .named()
-            .map(|(name, value, _)| (name.to_owned(), format!("{value:.4}")));
+        let tags = glyph.factors.named().map(|(name, value, _)| (name.to_owned(), format!("{value:.4}")));
         Ok(Sample {
             key: format!("glyph/{index:05}"),
             image: SampleImage::Decoded(glyph.image),
@@ -33,14 +30,7 @@ mod tests {
         assert_eq!(sample.key, "glyph/00029");
         assert_eq!(sample.label.as_deref(), Some(glyph.name));
         assert_eq!(sample.image, SampleImage::Decoded(glyph.image));
-        let width: f32 = sample
-            .tags
-            .iter()
-            .find(|tag| tag.0 == "stroke_width")
-            .unwrap()
-            .1
-            .parse()
-            .unwrap();
+        let width: f32 = sample.tags.iter().find(|tag| tag.0 == "stroke_width").unwrap().1.parse().unwrap();
         assert!((width - glyph.factors.stroke_width).abs() < 1e-4);
         assert!(samples.next().is_none());
     }

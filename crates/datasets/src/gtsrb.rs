@@ -63,10 +63,7 @@ fn training_signs(folder: &Path, signs: &mut Vec<Sign>) -> Result<(), DatasetErr
     }
     if classes.is_empty() {
         let expected = "\"Final_Training/Images/00000\" or another class folder".to_owned();
-        return Err(DatasetError::Missing {
-            folder: folder.to_owned(),
-            expected,
-        });
+        return Err(DatasetError::Missing { folder: folder.to_owned(), expected });
     }
     for (class, name) in classes {
         let folder = images.join(&name);
@@ -84,19 +81,13 @@ fn training_signs(folder: &Path, signs: &mut Vec<Sign>) -> Result<(), DatasetErr
 fn test_signs(folder: &Path, signs: &mut Vec<Sign>) -> Result<(), DatasetError> {
     let images = folder.join("Final_Test").join("Images");
     let places = [folder, &folder.join("Final_Test"), &images];
-    let table = places
-        .iter()
-        .map(|place| place.join("GT-final_test.csv"))
-        .find(|path| path.is_file());
+    let table = places.iter().map(|place| place.join("GT-final_test.csv")).find(|path| path.is_file());
     let table = table.ok_or_else(|| DatasetError::Missing {
         folder: folder.to_owned(),
         expected: "\"GT-final_test.csv\" (nor do its folders Final_Test and Final_Test/Images)".to_owned(),
     })?;
     // Fails with the folder's name where the images are missing altogether.
-    fs::read_dir(&images).map_err(|source| DatasetError::Open {
-        path: images.clone(),
-        source,
-    })?;
+    fs::read_dir(&images).map_err(|source| DatasetError::Open { path: images.clone(), source })?;
     let rows = read_table(&table, 0..=MOST_CLASS)?;
     signs.extend(rows.into_iter().map(|row| Sign {
         folder: images.clone(),
@@ -120,17 +111,9 @@ impl Sign {
         if let (Some(_), Some((track, _))) = (&self.class, stem.split_once('_')) {
             tags.push(("track".to_owned(), track.to_owned()));
         }
-        let image = crop(&image, &self.row).map_err(|source| DatasetError::Shape {
-            path,
-            offset: 0,
-            source,
-        })?;
-        Ok(Sample {
-            key,
-            image: SampleImage::Decoded(image),
-            label: Some(self.row.class.to_string()),
-            tags,
-        })
+        let image =
+            crop(&image, &self.row).map_err(|source| DatasetError::Shape { path, offset: 0, source })?;
+        Ok(Sample { key, image: SampleImage::Decoded(image), label: Some(self.row.class.to_string()), tags })
     }
 }
 

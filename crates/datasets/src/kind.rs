@@ -57,9 +57,7 @@ impl FromStr for DatasetKind {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let known = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        known.ok_or_else(|| UnknownDataset {
-            name: name.to_owned(),
-        })
+        known.ok_or_else(|| UnknownDataset { name: name.to_owned() })
     }
 }
 

@@ -21,11 +21,8 @@ const MOST_LABEL: u8 = 9;
 /// and labels differ in number or an image's side is larger than [`MAX_IMAGE_SIDE`]. Of a gzip file a wrong claim
 /// shows only while its samples are read.
 pub fn mnist(folder: &Path, split: Split) -> Result<Samples, DatasetError> {
-    let parts = split
-        .parts()
-        .iter()
-        .map(|&part| IdxPair::open(folder, part))
-        .collect::<Result<Vec<_>, _>>()?;
+    let parts =
+        split.parts().iter().map(|&part| IdxPair::open(folder, part)).collect::<Result<Vec<_>, _>>()?;
     let length = parts.iter().map(|part| part.count).sum();
     Ok(Samples::new(parts.into_iter().flatten(), Some(length)))
 }
@@ -78,15 +75,7 @@ impl IdxPair {
         }
         images.check_length(images.offset() + count * (height * width) as u64)?;
         labels.check_length(labels.offset() + count)?;
-        Ok(Self {
-            images,
-            labels,
-            part,
-            height,
-            width,
-            count,
-            next: Some(0),
-        })
+        Ok(Self { images, labels, part, height, width, count, next: Some(0) })
     }
 
     fn read(&mut self, index: u64) -> Result<Sample, DatasetError> {
@@ -103,12 +92,9 @@ impl IdxPair {
                 most: MOST_LABEL,
             });
         }
-        let image =
-            Image::new(self.height, self.width, 1, samples).map_err(|source| DatasetError::Shape {
-                path: self.images.path().to_owned(),
-                offset: self.images.offset(),
-                source,
-            })?;
+        let image = Image::new(self.height, self.width, 1, samples).map_err(|source| {
+            DatasetError::Shape { path: self.images.path().to_owned(), offset: self.images.offset(), source }
+        })?;
         Ok(Sample {
             key: format!("mnist/{}/{index:05}", self.part.word()),
             image: SampleImage::Decoded(image),
@@ -127,10 +113,7 @@ impl Iterator for IdxPair {
         if index < self.count {
             return Some(self.read(index));
         }
-        let ends = self
-            .images
-            .expect_end(self.count)
-            .and_then(|()| self.labels.expect_end(self.count));
+        let ends = self.images.expect_end(self.count).and_then(|()| self.labels.expect_end(self.count));
         ends.err().map(Err)
     }
 }
@@ -140,11 +123,7 @@ fn expect_magic(file: &mut ByteSource, expected: u32) -> Result<(), DatasetError
     if found == expected {
         return Ok(());
     }
-    Err(DatasetError::Magic {
-        path: file.path().to_owned(),
-        found,
-        expected,
-    })
+    Err(DatasetError::Magic { path: file.path().to_owned(), found, expected })
 }
 
 #[cfg(test)]

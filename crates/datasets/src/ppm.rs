@@ -10,9 +10,7 @@ const MOST_HEADER_BYTES: u64 = 4096;
 
 /// Reads a binary PPM (`P6`) of 8 bits per sample; its sides are checked before its pixels are read.
 pub(crate) fn read_ppm(path: &Path) -> Result<Image, DatasetError> {
-    let mut header = Header {
-        file: ByteSource::open(path)?,
-    };
+    let mut header = Header { file: ByteSource::open(path)? };
     let mut magic = [0; 2];
     header.file.fill(&mut magic)?;
     if magic != *b"P6" {
@@ -25,10 +23,7 @@ pub(crate) fn read_ppm(path: &Path) -> Result<Image, DatasetError> {
         return Err(header.shape(ImageError::Side { height, width }));
     }
     if header.number("the largest sample 255")? != 255 {
-        return Err(header.expected(
-            header.file.offset() - 1,
-            "the largest sample 255 before this byte",
-        ));
+        return Err(header.expected(header.file.offset() - 1, "the largest sample 255 before this byte"));
     }
     let length = height * width * 3;
     header.file.check_length(header.file.offset() + length as u64)?;
@@ -74,19 +69,11 @@ impl Header {
     }
 
     fn expected(&self, offset: u64, expected: &'static str) -> DatasetError {
-        DatasetError::Ppm {
-            path: self.file.path().to_owned(),
-            offset,
-            expected,
-        }
+        DatasetError::Ppm { path: self.file.path().to_owned(), offset, expected }
     }
 
     fn shape(&self, source: ImageError) -> DatasetError {
-        DatasetError::Shape {
-            path: self.file.path().to_owned(),
-            offset: self.file.offset(),
-            source,
-        }
+        DatasetError::Shape { path: self.file.path().to_owned(), offset: self.file.offset(), source }
     }
 }
 

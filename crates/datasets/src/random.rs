@@ -12,9 +12,7 @@ pub(crate) struct Random {
 impl Random {
     /// The generator of one `stream` of a seed; streams of one seed do not resemble each other.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
-        Self {
-            state: mix(seed ^ mix(stream.wrapping_add(GOLDEN))),
-        }
+        Self { state: mix(seed ^ mix(stream.wrapping_add(GOLDEN))) }
     }
 
     /// 64 random bits.
@@ -76,10 +74,7 @@ mod tests {
         let numbers: Vec<f64> = (0..20_000).map(|_| random.normal()).collect();
         let mean = numbers.iter().sum::<f64>() / 20_000.0;
         let variance = numbers.iter().map(|v| v * v).sum::<f64>() / 20_000.0;
-        assert!(
-            mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05,
-            "mean {mean}, variance {variance}"
-        );
+        assert!(mean.abs() < 0.03 && (variance - 1.0).abs() < 0.05, "mean {mean}, variance {variance}");
     }
 
     #[test]

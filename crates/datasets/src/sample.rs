@@ -85,11 +85,7 @@ impl Samples {
         records: impl Iterator<Item = Result<Sample, DatasetError>> + Send + 'static,
         length: Option<u64>,
     ) -> Self {
-        Self {
-            records: Box::new(records),
-            length,
-            skipped: Vec::new(),
-        }
+        Self { records: Box::new(records), length, skipped: Vec::new() }
     }
 
     pub(crate) fn with_skipped(mut self, skipped: Vec<PathBuf>) -> Self {

@@ -8,9 +8,7 @@ use crate::{DatasetError, Sample, SampleImage, Samples};
 
 /// The real data set of this name, or `None` with a printed reason.
 pub(crate) fn real(name: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data")
-        .join(name);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(name);
     if folder.is_dir() {
         return Some(folder);
     }

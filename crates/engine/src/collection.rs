@@ -47,7 +47,9 @@ impl Collection {
         rerankers: Arc<Rerankers>,
     ) -> Result<Self, ReadError> {
         let generation = RwLock::new(Arc::new(load_generation(&stored)?));
-        Ok(Self { inner: Arc::new(Inner { stored, embedder, rerankers, generation, writer: Mutex::new(()) }) })
+        Ok(Self {
+            inner: Arc::new(Inner { stored, embedder, rerankers, generation, writer: Mutex::new(()) }),
+        })
     }
 
     /// The collection's name.
@@ -79,7 +81,10 @@ impl Collection {
     pub fn label_counts(&self) -> BTreeMap<String, u64> {
         let generation = self.generation();
         let labels = generation.catalog().labels();
-        labels.filter(|(_, _, members)| !members.is_empty()).map(|(_, name, members)| (name.to_owned(), members.len())).collect()
+        labels
+            .filter(|(_, _, members)| !members.is_empty())
+            .map(|(_, name, members)| (name.to_owned(), members.len()))
+            .collect()
     }
 
     /// The exemplar of this key, if there is one.

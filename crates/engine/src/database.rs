@@ -149,14 +149,12 @@ impl Database {
         if let Some(collection) = open.get(name) {
             return Ok(collection.clone());
         }
-        match self.store.collection(name)? {
-            Some(stored) => self.load(stored, &mut open),
-            None => {
-                let known = self.store.collection_names().unwrap_or_default();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                Err(OpenError::Missing { name: name.to_owned(), known })
-            }
+        if let Some(stored) = self.store.collection(name)? {
+            return self.load(stored, &mut open);
         }
+        let known = self.store.collection_names().unwrap_or_default();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        Err(OpenError::Missing { name: name.to_owned(), known })
     }
 
     /// Deletes a collection with everything in it; false when there was none.

@@ -17,19 +17,25 @@ const MAX_DECODER_BYTES: u64 = (MAX_IMAGE_SIDE * MAX_IMAGE_SIDE * 8) as u64;
 #[non_exhaustive]
 pub enum DecodeError {
     /// There are too many bytes.
-    #[error("decode: {found} bytes, the limit is {MAX_ENCODED_BYTES}; store a smaller or stronger compressed image")]
+    #[error(
+        "decode: {found} bytes, the limit is {MAX_ENCODED_BYTES}; store a smaller or stronger compressed image"
+    )]
     TooLarge {
         /// Bytes found.
         found: u64,
     },
     /// The bytes start like none of the accepted formats.
-    #[error("decode: not a PNG, JPEG, PPM/PGM, BMP or WebP image (the first bytes are {start}); convert it first")]
+    #[error(
+        "decode: not a PNG, JPEG, PPM/PGM, BMP or WebP image (the first bytes are {start}); convert it first"
+    )]
     Format {
         /// The first bytes, for people.
         start: String,
     },
     /// The header announces an image larger than the limit.
-    #[error("decode: image is {width} x {height} pixels, the limit is {MAX_IMAGE_SIDE} on either side; scale it down")]
+    #[error(
+        "decode: image is {width} x {height} pixels, the limit is {MAX_IMAGE_SIDE} on either side; scale it down"
+    )]
     Sides {
         /// Columns announced.
         width: u32,
@@ -87,7 +93,8 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, DecodeError> {
     limits.max_image_height = Some(most);
     limits.max_alloc = Some(MAX_DECODER_BYTES);
     decoder.set_limits(limits).map_err(damaged)?;
-    let grey = matches!(decoder.color_type(), ColorType::L8 | ColorType::L16 | ColorType::La8 | ColorType::La16);
+    let grey =
+        matches!(decoder.color_type(), ColorType::L8 | ColorType::L16 | ColorType::La8 | ColorType::La16);
     let pixels = DynamicImage::from_decoder(decoder).map_err(damaged)?;
 
     let (channels, samples) = if grey {
@@ -199,7 +206,8 @@ mod tests {
 
     fn crc32(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(!0, |crc, byte| {
-            (0..8).fold(crc ^ u32::from(*byte), |c, _| if c & 1 == 1 { (c >> 1) ^ 0xEDB8_8320 } else { c >> 1 })
+            (0..8)
+                .fold(crc ^ u32::from(*byte), |c, _| if c & 1 == 1 { (c >> 1) ^ 0xEDB8_8320 } else { c >> 1 })
         })
     }
 }

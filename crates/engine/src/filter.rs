@@ -80,7 +80,9 @@ impl Filter {
             })),
             Self::HasLabel => union(catalog.labels().map(|(_, _, members)| members.clone())),
             Self::Tag { name, values } => catalog.tag(name).map_or_else(RoaringBitmap::new, |by_value| {
-                union(values.iter().filter_map(|value| by_value.get(value)).map(|found| found.as_ref().clone()))
+                union(
+                    values.iter().filter_map(|value| by_value.get(value)).map(|found| found.as_ref().clone()),
+                )
             }),
             Self::HasTag(name) => catalog.tag(name).map_or_else(RoaringBitmap::new, |by_value| {
                 union(by_value.values().map(|found| found.as_ref().clone()))

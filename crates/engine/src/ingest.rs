@@ -117,7 +117,9 @@ pub enum IngestError {
     #[error(transparent)]
     Embed(#[from] EmbedError),
     /// The model gave rows that do not fit the images or the collection.
-    #[error("embed: {found_rows} rows of {found} values for {images} images, expected rows of {expected} values")]
+    #[error(
+        "embed: {found_rows} rows of {found} values for {images} images, expected rows of {expected} values"
+    )]
     Rows {
         /// Rows given.
         found_rows: usize,
@@ -176,7 +178,9 @@ impl Collection {
         // Writing has its own thread: the disk flushes one batch while the model works on the next.
         thread::scope(|scope| {
             let writer = scope.spawn(|| self.store_batches(receiver, progress));
-            let fed = self.feed(items.into_iter(), budget, sender);
+            let fed = self.feed(items.into_iter(), budget, &sender);
+            // The writer ends when no batch can come any more.
+            drop(sender);
             let mut report = match writer.join() {
                 Ok(report) => report?,
                 Err(panic) => std::panic::resume_unwind(panic),
@@ -192,7 +196,7 @@ impl Collection {
         &self,
         mut items: impl Iterator<Item = IngestItem>,
         budget: &Budget,
-        sender: SyncSender<Embedded>,
+        sender: &SyncSender<Embedded>,
     ) -> Result<(Completion, Duration), IngestError> {
         let mut embedding = Duration::ZERO;
         loop {
@@ -397,7 +401,9 @@ fn take_batch(items: &mut impl Iterator<Item = IngestItem>) -> Vec<IngestItem> {
             ItemImage::Encoded(encoded) => encoded.len(),
             ItemImage::Decoded(image) => image.samples().len(),
             // A file that is gone or too large is refused later, by the one who reads it.
-            ItemImage::File(path) => path.metadata().map_or(0, |found| found.len().min(MAX_ENCODED_BYTES) as usize),
+            ItemImage::File(path) => {
+                path.metadata().map_or(0, |found| found.len().min(MAX_ENCODED_BYTES) as usize)
+            }
         };
         batch.push(item);
     }

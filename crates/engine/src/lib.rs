@@ -29,11 +29,13 @@ pub use database::{Database, OpenError};
 pub use decode::{DecodeError, Decoded, MAX_ENCODED_BYTES, decode, encode_png};
 pub use filter::{Filter, FilterError, MAX_FILTER_BYTES};
 pub use ingest::{
-    IngestError, IngestItem, IngestProgress, IngestReport, ItemImage, MAX_REFUSALS_KEPT, Refusal, RefusalReason,
+    IngestError, IngestItem, IngestProgress, IngestReport, ItemImage, MAX_REFUSALS_KEPT, Refusal,
+    RefusalReason,
 };
 pub use metric::{Direction, Metric, UnknownMetric};
 pub use query::{
-    Answer, Candidates, DEFAULT_CANDIDATES, DEFAULT_HITS, Hit, MAX_HITS, Query, QueryImage, Rerank, StageScore,
+    Answer, Candidates, DEFAULT_CANDIDATES, DEFAULT_HITS, Hit, MAX_HITS, Query, QueryImage, Rerank,
+    StageScore,
 };
 pub use search::SearchError;
 pub use whitening::SHRINK;

@@ -79,7 +79,7 @@ const LANES: usize = 32;
 /// Sum of `term` over the pairs of `a` and `b`, in [`LANES`] partial sums.
 ///
 /// The order of additions is fixed by the code alone, so the result has the same bits on every run and thread.
-#[inline(always)]
+#[inline]
 fn lane_sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     let (a_chunks, a_rest) = a.as_chunks::<LANES>();
@@ -119,6 +119,7 @@ pub(crate) fn centred_dot(direction: &[f32], row: &[f32], mean: &[f32]) -> f32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "sums of small whole numbers are exact")]
 mod tests {
     use super::*;
 

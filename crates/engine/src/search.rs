@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use plugin_api::{
-    Artifact, Completion, EmbedError, ExemplarId, Image, ParameterError, RankingStatus, RerankError, RerankJob,
-    RerankScores, StageTiming, order_by_score,
+    Artifact, Completion, EmbedError, ExemplarId, Image, ParameterError, RankingStatus, RerankError,
+    RerankJob, RerankScores, StageTiming, order_by_score,
 };
 use roaring::RoaringBitmap;
 use thiserror::Error;
@@ -214,7 +214,12 @@ impl Collection {
 
 impl Reranked {
     fn skipped() -> Self {
-        Self { status: RankingStatus::Skipped, ranked: Vec::new(), timings: Vec::new(), artifacts: Vec::new() }
+        Self {
+            status: RankingStatus::Skipped,
+            ranked: Vec::new(),
+            timings: Vec::new(),
+            artifacts: Vec::new(),
+        }
     }
 
     fn fallback(reason: String) -> Self {

@@ -86,7 +86,11 @@ impl Whitening {
 
     fn block_norms(&self, block: &Block) -> Vec<f32> {
         let whitened = self.whitened(block.values());
-        whitened.column_iter().map(|z| z.norm()).map(|norm| if norm > 0.0 { 1.0 / norm } else { 0.0 }).collect()
+        whitened
+            .column_iter()
+            .map(|z| z.norm())
+            .map(|norm| if norm > 0.0 { 1.0 / norm } else { 0.0 })
+            .collect()
     }
 }
 

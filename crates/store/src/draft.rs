@@ -15,9 +15,7 @@ use crate::limits::{CHUNK_BYTES, MAX_VALUE_BYTES, MAX_VIEWS};
 use crate::record::{StoredRecord, StoredTag};
 use crate::tree::{Changes, Tree};
 use crate::value::HEADER_BYTES;
-use crate::{
-    Catalog, Damage, NewExemplar, TagValue, Upserted, WriteError, container, content_digest, value,
-};
+use crate::{Catalog, Damage, NewExemplar, TagValue, Upserted, WriteError, container, content_digest, value};
 
 type TagName = (String, TagValue);
 

@@ -47,7 +47,8 @@ pub enum FeatureSpace {
 /// Settings of the method. Every field is public and every number has a range, which [`TmmConfig::validate`]
 /// checks and [`TmmConfig::schema`] lists.
 ///
-/// [`TmmConfig::default`] is what ranked best on real data; [`TmmConfig::paper`] is the method as printed.
+/// [`TmmConfig::default`] leaves the paper where measurements on real images asked for it; [`TmmConfig::paper`] is the
+/// method as printed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TmmConfig {
     /// Updates of the trigger at most, 0..=[`MOST_TRIGGER_STEPS`]; 0 takes the random start as the trigger. The

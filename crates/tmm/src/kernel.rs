@@ -63,7 +63,7 @@ pub(crate) fn add_4(sums: &mut [f32], rows: [&[f32]; 4], factors: &[f32]) {
     }
 }
 
-/// Logits of `row` under the head of `weight` [K, d] and `bias` [K], into `logits` [K].
+/// Logits of `row` under the head of `weight` `[K, d]` and `bias` `[K]`, into `logits` `[K]`.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "must be compiled inside the caller's processor dispatch")]
 pub(crate) fn logits(weight: &[f32], bias: &[f32], row: &[f32], logits: &mut [f32]) {

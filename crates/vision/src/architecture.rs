@@ -193,8 +193,12 @@ mod tests {
 
     #[test]
     fn every_configuration_is_told_from_its_tensors() {
-        let small =
-            ResNetConfig { stem: Stem::Cifar, base_width: 4, depths: [1, 2, 3, 1], ..ResNetConfig::resnet18() };
+        let small = ResNetConfig {
+            stem: Stem::Cifar,
+            base_width: 4,
+            depths: [1, 2, 3, 1],
+            ..ResNetConfig::resnet18()
+        };
         for config in [
             ResNetConfig::resnet18(),
             ResNetConfig::resnet34(),

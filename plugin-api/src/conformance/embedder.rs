@@ -46,39 +46,22 @@ pub fn check_embedder(embedder: &dyn Embedder, images: &[Image]) -> Result<(), V
 }
 
 fn embed(embedder: &dyn Embedder, case: &'static str, images: &[Image]) -> Result<FeatureRows, Violation> {
-    let rows = embedder
-        .embed(images)
-        .map_err(|source| Violation::Embed { case, source })?;
+    let rows = embedder.embed(images).map_err(|source| Violation::Embed { case, source })?;
     let expected = embedder.fingerprint().dimension;
     if rows.dimension() as u64 != u64::from(expected) {
-        return Err(Violation::Dimension {
-            case,
-            found: rows.dimension(),
-            expected,
-        });
+        return Err(Violation::Dimension { case, found: rows.dimension(), expected });
     }
     if rows.len() != images.len() {
-        return Err(Violation::RowCount {
-            case,
-            found: rows.len(),
-            expected: images.len(),
-        });
+        return Err(Violation::RowCount { case, found: rows.len(), expected: images.len() });
     }
     Ok(rows)
 }
 
 fn same_row(case: &'static str, image: usize, found: &[f32], expected: &[f32]) -> Result<(), Violation> {
     let largest = expected.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
-    let apart = found
-        .iter()
-        .zip(expected)
-        .fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+    let apart = found.iter().zip(expected).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
     if apart > TOLERANCE * largest {
-        return Err(Violation::RowChanged {
-            case,
-            image,
-            difference: apart / largest,
-        });
+        return Err(Violation::RowChanged { case, image, difference: apart / largest });
     }
     Ok(())
 }

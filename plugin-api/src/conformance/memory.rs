@@ -35,9 +35,7 @@ impl MemorySource {
     /// [`MemoryError::RowCount`] when there is not one row per exemplar; [`MemoryError::TooMany`] when ids run out.
     pub fn new(exemplars: Vec<MemoryExemplar>, rows: FeatureRows) -> Result<Self, MemoryError> {
         if u32::try_from(exemplars.len()).is_err() {
-            return Err(MemoryError::TooMany {
-                found: exemplars.len(),
-            });
+            return Err(MemoryError::TooMany { found: exemplars.len() });
         }
         let whitening = Whitening::fit(rows.dimension(), rows.values().chunks_exact(rows.dimension()));
         let mut source = Self {
@@ -62,10 +60,7 @@ impl MemorySource {
     /// [`MemoryError::RowCount`] when there is not one row per exemplar.
     pub fn with_view(mut self, name: &str, rows: FeatureRows) -> Result<Self, MemoryError> {
         if rows.len() != self.images.len() {
-            return Err(MemoryError::RowCount {
-                found: rows.len(),
-                exemplars: self.images.len(),
-            });
+            return Err(MemoryError::RowCount { found: rows.len(), exemplars: self.images.len() });
         }
         self.views.insert(name.to_owned(), rows);
         Ok(self)
@@ -96,23 +91,17 @@ impl MemorySource {
     }
 
     fn position(&self, id: ExemplarId) -> Result<usize, SourceError> {
-        Some(id as usize)
-            .filter(|position| *position < self.len())
-            .ok_or(SourceError::Missing { id })
+        Some(id as usize).filter(|position| *position < self.len()).ok_or(SourceError::Missing { id })
     }
 }
 
 impl ExemplarSource for MemorySource {
     fn images(&self, ids: &[ExemplarId]) -> Result<Vec<Image>, SourceError> {
-        ids.iter()
-            .map(|&id| Ok(self.images[self.position(id)?].clone()))
-            .collect()
+        ids.iter().map(|&id| Ok(self.images[self.position(id)?].clone())).collect()
     }
 
     fn rows(&self, view: &str, ids: &[ExemplarId]) -> Result<FeatureRows, SourceError> {
-        let all = self.views.get(view).ok_or_else(|| SourceError::View {
-            name: view.to_owned(),
-        })?;
+        let all = self.views.get(view).ok_or_else(|| SourceError::View { name: view.to_owned() })?;
         let mut values = Vec::with_capacity(ids.len() * all.dimension());
         for &id in ids {
             values.extend_from_slice(all.row(self.position(id)?));
@@ -121,9 +110,7 @@ impl ExemplarSource for MemorySource {
     }
 
     fn labels(&self, ids: &[ExemplarId]) -> Result<Vec<Option<LabelId>>, SourceError> {
-        ids.iter()
-            .map(|&id| Ok(self.labels[self.position(id)?]))
-            .collect()
+        ids.iter().map(|&id| Ok(self.labels[self.position(id)?])).collect()
     }
 
     fn label_name(&self, label: LabelId) -> Option<&str> {
@@ -141,10 +128,7 @@ impl ExemplarSource for MemorySource {
         let mut sample = Vec::with_capacity(size.min(self.len()));
         // Labels take turns, so that none is missing while another comes twice.
         for turn in 0..self.len() {
-            let round = strata
-                .values()
-                .filter_map(|ids| ids.get(turn))
-                .map(|entry| entry.1);
+            let round = strata.values().filter_map(|ids| ids.get(turn)).map(|entry| entry.1);
             sample.extend(round.take(size - sample.len()));
             if sample.len() == size {
                 break;
@@ -155,16 +139,10 @@ impl ExemplarSource for MemorySource {
     }
 
     fn whiten(&self, rows: &FeatureRows) -> Result<FeatureRows, SourceError> {
-        let whitening = self
-            .whitening
-            .as_ref()
-            .ok_or(SourceError::Whitening { rows: self.len() })?;
+        let whitening = self.whitening.as_ref().ok_or(SourceError::Whitening { rows: self.len() })?;
         let dimension = self.views[View::CLEAN].dimension();
         if rows.dimension() != dimension {
-            let error = MemoryError::Dimension {
-                found: rows.dimension(),
-                expected: dimension,
-            };
+            let error = MemoryError::Dimension { found: rows.dimension(), expected: dimension };
             return Err(SourceError::Storage(Box::new(error)));
         }
         let values = rows.rows().flat_map(|row| whitening.whiten(row)).collect();
@@ -209,16 +187,10 @@ impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::RowCount { found, exemplars } => {
-                write!(
-                    f,
-                    "{found} rows for {exemplars} exemplars; give one row per exemplar"
-                )
+                write!(f, "{found} rows for {exemplars} exemplars; give one row per exemplar")
             }
             Self::Dimension { found, expected } => {
-                write!(
-                    f,
-                    "rows of {found} values cannot be whitened, the clean view has {expected}"
-                )
+                write!(f, "rows of {found} values cannot be whitened, the clean view has {expected}")
             }
             Self::TooMany { found } => {
                 write!(f, "{found} exemplars, a collection holds at most {}", u32::MAX)

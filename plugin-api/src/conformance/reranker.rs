@@ -33,12 +33,7 @@ pub fn check_reranker(reranker: &dyn Reranker, job: &RerankJob<'_>) -> Result<()
 
 fn check_description(reranker: &dyn Reranker) -> Result<(), Violation> {
     let description = reranker.describe();
-    let refuse = |clause, name: &str| {
-        Err(Violation::Description {
-            clause,
-            name: name.to_owned(),
-        })
-    };
+    let refuse = |clause, name: &str| Err(Violation::Description { clause, name: name.to_owned() });
     if description.name.is_empty() || description.name.chars().any(char::is_uppercase) {
         return refuse("the name must be lower case and not empty", description.name);
     }
@@ -46,10 +41,7 @@ fn check_description(reranker: &dyn Reranker) -> Result<(), Violation> {
         return refuse("it must take at least one candidate", description.name);
     }
     for (index, spec) in description.parameters.iter().enumerate() {
-        if description.parameters[..index]
-            .iter()
-            .any(|other| other.name == spec.name)
-        {
+        if description.parameters[..index].iter().any(|other| other.name == spec.name) {
             return refuse("two parameters have this name", spec.name);
         }
         if spec.check(&spec.default).is_err() {
@@ -58,15 +50,9 @@ fn check_description(reranker: &dyn Reranker) -> Result<(), Violation> {
     }
     for (index, view) in description.views.iter().enumerate() {
         if !(1..=64).contains(&view.name.len()) || view.name == View::CLEAN {
-            return refuse(
-                "a view's name must be 1 to 64 bytes and not \"clean\"",
-                &view.name,
-            );
+            return refuse("a view's name must be 1 to 64 bytes and not \"clean\"", &view.name);
         }
-        if description.views[..index]
-            .iter()
-            .any(|other| other.name == view.name || other.id == view.id)
-        {
+        if description.views[..index].iter().any(|other| other.name == view.name || other.id == view.id) {
             return refuse("two views have this name or its id", &view.name);
         }
     }
@@ -83,22 +69,14 @@ fn check_parameters(reranker: &dyn Reranker, job: &RerankJob<'_>) -> Result<(), 
     let found = refusal(reranker, job, case, unknown, ParameterValue::Number(0.0))?;
     if !matches!(found, RerankError::Parameter(ParameterError::Unknown { .. })) {
         let expected = "RerankError::Parameter(ParameterError::Unknown)";
-        return Err(Violation::Refusal {
-            case,
-            expected,
-            source: found,
-        });
+        return Err(Violation::Refusal { case, expected, source: found });
     }
     let case = "a parameter out of range";
     for spec in schema {
         let found = refusal(reranker, job, case, spec.name.to_owned(), outside(spec))?;
         if !matches!(found, RerankError::Parameter(ParameterError::Value { .. })) {
             let expected = "RerankError::Parameter(ParameterError::Value)";
-            return Err(Violation::Refusal {
-                case,
-                expected,
-                source: found,
-            });
+            return Err(Violation::Refusal { case, expected, source: found });
         }
     }
     Ok(())
@@ -114,14 +92,8 @@ fn refusal(
 ) -> Result<RerankError, Violation> {
     let mut parameters: Parameters = job.parameters.clone();
     parameters.0.insert(name, value);
-    let job = RerankJob {
-        parameters: &parameters,
-        ..*job
-    };
-    reranker
-        .rerank(&job, &Budget::unlimited())
-        .err()
-        .ok_or(Violation::Accepted { case })
+    let job = RerankJob { parameters: &parameters, ..*job };
+    reranker.rerank(&job, &Budget::unlimited()).err().ok_or(Violation::Accepted { case })
 }
 
 /// A value that the parameter must not take: NaN is in no range and the text is no choice's word.
@@ -136,33 +108,20 @@ fn check_views(reranker: &dyn Reranker, query: &Image) -> Result<(), Violation> 
     let views = &reranker.describe().views;
     let case = "an unknown view";
     // A digest of a view that nobody derived; the name is longer than a view's may be.
-    let unknown = View {
-        id: ViewId(Digest([0xa5; 32])),
-        name: "conformance".repeat(8),
-    };
+    let unknown = View { id: ViewId(Digest([0xa5; 32])), name: "conformance".repeat(8) };
     match reranker.derive(&unknown, std::slice::from_ref(query)) {
         Err(RerankError::UnknownView { .. }) => {}
         Err(source) => {
-            return Err(Violation::Refusal {
-                case,
-                expected: "RerankError::UnknownView",
-                source,
-            });
+            return Err(Violation::Refusal { case, expected: "RerankError::UnknownView", source });
         }
         Ok(_) => return Err(Violation::Accepted { case }),
     }
     for view in views {
         for images in [&[], std::slice::from_ref(query)] {
             let case = "a declared view";
-            let rows = reranker
-                .derive(view, images)
-                .map_err(|source| Violation::Rerank { case, source })?;
+            let rows = reranker.derive(view, images).map_err(|source| Violation::Rerank { case, source })?;
             if rows.len() != images.len() {
-                return Err(Violation::RowCount {
-                    case,
-                    found: rows.len(),
-                    expected: images.len(),
-                });
+                return Err(Violation::RowCount { case, found: rows.len(), expected: images.len() });
             }
         }
     }
@@ -176,56 +135,26 @@ fn check_candidate_limit(reranker: &dyn Reranker, job: &RerankJob<'_>) -> Result
     }
     let case = "one candidate too many";
     let candidates: Vec<ExemplarId> = (0..).take(most + 1).collect();
-    match reranker.rerank(
-        &RerankJob {
-            candidates: &candidates,
-            ..*job
-        },
-        &Budget::unlimited(),
-    ) {
+    match reranker.rerank(&RerankJob { candidates: &candidates, ..*job }, &Budget::unlimited()) {
         Err(RerankError::TooManyCandidates { .. }) => Ok(()),
-        Err(source) => Err(Violation::Refusal {
-            case,
-            expected: "RerankError::TooManyCandidates",
-            source,
-        }),
+        Err(source) => Err(Violation::Refusal { case, expected: "RerankError::TooManyCandidates", source }),
         Ok(_) => Err(Violation::Accepted { case }),
     }
 }
 
 fn check_budgets(reranker: &dyn Reranker, job: &RerankJob<'_>) -> Result<(), Violation> {
-    let none = RerankJob {
-        candidates: &[],
-        ..*job
-    };
+    let none = RerankJob { candidates: &[], ..*job };
     run(reranker, &none, "no candidates", &Budget::unlimited())?;
-    run(
-        reranker,
-        job,
-        "a limit of one step",
-        &Budget::unlimited().with_step_limit(1),
-    )?;
+    run(reranker, job, "a limit of one step", &Budget::unlimited().with_step_limit(1))?;
     if job.candidates.is_empty() {
         return Ok(());
     }
     let cancel = CancelFlag::default();
     cancel.cancel();
     let cancelled = Budget::unlimited().with_cancel(cancel);
-    ended(
-        reranker,
-        job,
-        "a cancelled budget",
-        &cancelled,
-        Completion::Cancelled,
-    )?;
+    ended(reranker, job, "a cancelled budget", &cancelled, Completion::Cancelled)?;
     let late = Budget::unlimited().with_time_limit(Duration::ZERO);
-    ended(
-        reranker,
-        job,
-        "a budget without time",
-        &late,
-        Completion::Deadline,
-    )
+    ended(reranker, job, "a budget without time", &late, Completion::Deadline)
 }
 
 fn ended(
@@ -236,15 +165,7 @@ fn ended(
     expected: Completion,
 ) -> Result<(), Violation> {
     let found = run(reranker, job, case, budget)?.completion;
-    if found == expected {
-        Ok(())
-    } else {
-        Err(Violation::Ended {
-            case,
-            found,
-            expected,
-        })
-    }
+    if found == expected { Ok(()) } else { Err(Violation::Ended { case, found, expected }) }
 }
 
 fn check_scores(reranker: &dyn Reranker, job: &RerankJob<'_>) -> Result<(), Violation> {
@@ -267,14 +188,7 @@ fn check_scores(reranker: &dyn Reranker, job: &RerankJob<'_>) -> Result<(), Viol
         let case = "the candidates in another order";
         let candidates: Vec<ExemplarId> = order.iter().map(|&i| job.candidates[i]).collect();
         let expected: Vec<f32> = order.iter().map(|&i| first[i]).collect();
-        let scores = complete(
-            reranker,
-            &RerankJob {
-                candidates: &candidates,
-                ..*job
-            },
-            case,
-        )?;
+        let scores = complete(reranker, &RerankJob { candidates: &candidates, ..*job }, case)?;
         same_scores(case, &candidates, &scores, &expected, TOLERANCE * largest)?;
     }
     Ok(())
@@ -282,15 +196,9 @@ fn check_scores(reranker: &dyn Reranker, job: &RerankJob<'_>) -> Result<(), Viol
 
 /// Runs the job to its end.
 fn complete(reranker: &dyn Reranker, job: &RerankJob<'_>, case: &'static str) -> Result<Vec<f32>, Violation> {
-    let RerankScores {
-        scores, completion, ..
-    } = run(reranker, job, case, &Budget::unlimited())?;
+    let RerankScores { scores, completion, .. } = run(reranker, job, case, &Budget::unlimited())?;
     if completion != Completion::Complete {
-        return Err(Violation::Ended {
-            case,
-            found: completion,
-            expected: Completion::Complete,
-        });
+        return Err(Violation::Ended { case, found: completion, expected: Completion::Complete });
     }
     Ok(scores)
 }
@@ -302,24 +210,12 @@ fn run(
     case: &'static str,
     budget: &Budget,
 ) -> Result<RerankScores, Violation> {
-    let result = reranker
-        .rerank(job, budget)
-        .map_err(|source| Violation::Rerank { case, source })?;
+    let result = reranker.rerank(job, budget).map_err(|source| Violation::Rerank { case, source })?;
     let (found, candidates, completion) = (result.scores.len(), job.candidates.len(), result.completion);
     if found > candidates || (found == candidates) != (completion == Completion::Complete) {
-        return Err(Violation::ScoreCount {
-            case,
-            found,
-            candidates,
-            completion,
-        });
+        return Err(Violation::ScoreCount { case, found, candidates, completion });
     }
-    match job
-        .candidates
-        .iter()
-        .zip(&result.scores)
-        .find(|(_, score)| !score.is_finite())
-    {
+    match job.candidates.iter().zip(&result.scores).find(|(_, score)| !score.is_finite()) {
         Some((&id, &score)) => Err(Violation::NotFinite { case, id, score }),
         None => Ok(result),
     }
@@ -334,12 +230,7 @@ fn same_scores(
 ) -> Result<(), Violation> {
     for ((&id, &found), &expected) in ids.iter().zip(found).zip(expected) {
         if (found - expected).abs() > tolerance {
-            return Err(Violation::ScoreChanged {
-                case,
-                id,
-                found,
-                expected,
-            });
+            return Err(Violation::ScoreChanged { case, id, found, expected });
         }
     }
     Ok(())

@@ -9,24 +9,13 @@ fn images() -> Vec<Image> {
         let samples = (0..height * width).map(|i| (i * step % 251) as u8).collect();
         Image::new(height, width, 1, samples).unwrap()
     };
-    vec![
-        image(4, 4, 3),
-        image(2, 7, 50),
-        image(5, 3, 111),
-        image(4, 4, 29),
-        image(1, 9, 77),
-    ]
+    vec![image(4, 4, 3), image(2, 7, 50), image(5, 3, 111), image(4, 4, 29), image(1, 9, 77)]
 }
 
 fn moments(image: &Image) -> [f32; 2] {
     let n = image.samples().len() as f32;
     let mean = image.samples().iter().map(|&v| f32::from(v)).sum::<f32>() / n;
-    let spread = image
-        .samples()
-        .iter()
-        .map(|&v| (f32::from(v) - mean).powi(2))
-        .sum::<f32>()
-        / n;
+    let spread = image.samples().iter().map(|&v| (f32::from(v) - mean).powi(2)).sum::<f32>() / n;
     [mean, spread.sqrt()]
 }
 
@@ -35,10 +24,7 @@ fn source() -> MemorySource {
     let exemplars: Vec<MemoryExemplar> = images()
         .into_iter()
         .zip(labels)
-        .map(|(image, label)| MemoryExemplar {
-            image,
-            label: label.map(str::to_owned),
-        })
+        .map(|(image, label)| MemoryExemplar { image, label: label.map(str::to_owned) })
         .collect();
     let rows = FeatureRows::new(2, images().iter().flat_map(moments).collect()).unwrap();
     MemorySource::new(exemplars, rows).unwrap()
@@ -49,17 +35,11 @@ fn the_memory_source_answers_in_the_order_asked_for() {
     let source = source();
     let rows = source.rows(View::CLEAN, &[4, 0]).unwrap();
     assert_eq!(rows.row(0), moments(&images()[4]));
-    assert_eq!(
-        source.images(&[2, 1]).unwrap(),
-        [images()[2].clone(), images()[1].clone()]
-    );
+    assert_eq!(source.images(&[2, 1]).unwrap(), [images()[2].clone(), images()[1].clone()]);
     assert_eq!(source.labels(&[1, 2, 0]).unwrap(), [Some(1), None, Some(0)]);
     assert_eq!((source.label_name(1), source.label_name(2)), (Some("b"), None));
     assert!(matches!(source.images(&[5]), Err(SourceError::Missing { id: 5 })));
-    assert!(matches!(
-        source.rows("other", &[0]),
-        Err(SourceError::View { .. })
-    ));
+    assert!(matches!(source.rows("other", &[0]), Err(SourceError::View { .. })));
 }
 
 #[test]
@@ -81,18 +61,9 @@ fn the_background_is_spread_over_the_labels() {
 fn a_memory_source_refuses_rows_that_do_not_fit() {
     assert_eq!(
         MemorySource::new(vec![], FeatureRows::new(1, vec![0.0]).unwrap()).unwrap_err(),
-        MemoryError::RowCount {
-            found: 1,
-            exemplars: 0
-        }
+        MemoryError::RowCount { found: 1, exemplars: 0 }
     );
-    assert!(matches!(
-        source().whiten(&FeatureRows::empty(3)),
-        Err(SourceError::Storage(_))
-    ));
+    assert!(matches!(source().whiten(&FeatureRows::empty(3)), Err(SourceError::Storage(_))));
     let empty = MemorySource::new(vec![], FeatureRows::empty(2)).unwrap();
-    assert!(matches!(
-        empty.whiten(&FeatureRows::empty(2)),
-        Err(SourceError::Whitening { rows: 0 })
-    ));
+    assert!(matches!(empty.whiten(&FeatureRows::empty(2)), Err(SourceError::Whitening { rows: 0 })));
 }

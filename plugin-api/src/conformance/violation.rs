@@ -130,10 +130,7 @@ impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FingerprintChanged { before, after } => {
-                write!(
-                    f,
-                    "the fingerprint was {before} and became {after}; it must never change"
-                )
+                write!(f, "the fingerprint was {before} and became {after}; it must never change")
             }
             Self::Description { clause, name } => write!(f, "description, \"{name}\": {clause}"),
             Self::Embed { case, .. }
@@ -163,20 +160,13 @@ impl Violation {
             Self::Dimension { found, expected, .. } => {
                 format!("rows of {found} values, the fingerprint says {expected} (at least 1)")
             }
-            Self::RowChanged {
-                image, difference, ..
-            } => {
+            Self::RowChanged { image, difference, .. } => {
                 format!("the row of image {image} differs by {difference:.1e} of its largest value")
             }
             Self::FingerprintChanged { .. } => "the fingerprint changed".to_owned(),
             Self::Description { .. } => "the description is not usable".to_owned(),
             Self::Rerank { .. } => "the reranker failed".to_owned(),
-            Self::ScoreCount {
-                found,
-                candidates,
-                completion,
-                ..
-            } => {
+            Self::ScoreCount { found, candidates, completion, .. } => {
                 format!("{found} scores for {candidates} candidates cannot have ended {completion:?}")
             }
             Self::NotFinite { id, score, .. } => {
@@ -185,9 +175,7 @@ impl Violation {
             Self::Ended { found, expected, .. } => {
                 format!("the work ended {found:?}, expected {expected:?}; poll the budget")
             }
-            Self::ScoreChanged {
-                id, found, expected, ..
-            } => {
+            Self::ScoreChanged { id, found, expected, .. } => {
                 format!("candidate {id} scored {found} after {expected}; equal jobs must give equal scores")
             }
             Self::Accepted { .. } => "accepted, it must be refused".to_owned(),

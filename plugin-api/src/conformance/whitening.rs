@@ -21,36 +21,23 @@ impl Whitening {
         }
         let mut mean = vec![0.0; dimension];
         for row in rows.clone() {
-            mean.iter_mut()
-                .zip(row)
-                .for_each(|(sum, &value)| *sum += f64::from(value) / count as f64);
+            mean.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value) / count as f64);
         }
         let mut covariance: Vec<Vec<f64>> = (1..=dimension).map(|length| vec![0.0; length]).collect();
         for row in rows {
-            let centred: Vec<f64> = row
-                .iter()
-                .zip(&mean)
-                .map(|(&value, mean)| f64::from(value) - mean)
-                .collect();
+            let centred: Vec<f64> =
+                row.iter().zip(&mean).map(|(&value, mean)| f64::from(value) - mean).collect();
             for (i, line) in covariance.iter_mut().enumerate() {
                 for (sum, value) in line.iter_mut().zip(&centred) {
                     *sum += centred[i] * value / (count - 1) as f64;
                 }
             }
         }
-        let spread = covariance
-            .iter()
-            .enumerate()
-            .map(|(i, line)| line[i])
-            .sum::<f64>()
-            / dimension as f64;
+        let spread = covariance.iter().enumerate().map(|(i, line)| line[i]).sum::<f64>() / dimension as f64;
         for (i, line) in covariance.iter_mut().enumerate() {
             line[i] += SHRINK * spread;
         }
-        Some(Self {
-            mean,
-            lower: cholesky(covariance)?,
-        })
+        Some(Self { mean, lower: cholesky(covariance)? })
     }
 
     /// The whitened row.
@@ -90,10 +77,7 @@ mod tests {
     #[test]
     fn the_factor_of_a_known_matrix_is_found() {
         let factor = cholesky(vec![vec![4.0], vec![12.0, 37.0], vec![-16.0, -43.0, 98.0]]);
-        assert_eq!(
-            factor,
-            Some(vec![vec![2.0], vec![6.0, 1.0], vec![-8.0, 5.0, 3.0]])
-        );
+        assert_eq!(factor, Some(vec![vec![2.0], vec![6.0, 1.0], vec![-8.0, 5.0, 3.0]]));
         assert_eq!(cholesky(vec![vec![1.0], vec![2.0, 1.0]]), None);
     }
 

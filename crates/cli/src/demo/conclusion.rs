@@ -59,7 +59,9 @@ fn tmm_sentence(tmm: &RankingScore, best: &RankingScore) -> String {
     let clean = (tmm.clean.found(), tmm.clean.very_first.len());
     let times = tmm.median_seconds() / best.median_seconds().max(1e-9);
     let cost = if times >= 1.5 {
-        format!("{} times as long as {}", grouped(times.round() as u64), best.ranking)
+        #[expect(clippy::cast_sign_loss, reason = "at least 1.5 here")]
+        let times = times.round() as u64;
+        format!("{} times as long as {}", grouped(times), best.ranking)
     } else {
         format!("about as long as {}", best.ranking)
     };

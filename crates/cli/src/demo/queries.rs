@@ -28,9 +28,11 @@ pub(crate) struct GlyphQuery {
 /// `queries` clean and as many disturbed glyphs of the first `count` of a set, spread evenly over it, none twice
 /// where there are enough.
 pub(crate) fn queries(set: GlyphSet, count: u64, queries: u64) -> [Vec<GlyphQuery>; 2] {
+    let step = (count / (2 * queries)).max(1);
     let of_stored = |place: u64| {
-        // An odd step through the set: classes come in rounds of a fixed length that an even one might repeat.
-        let index = (place * count / (2 * queries) + place % 7) % count;
+        // Not an even step: classes come in rounds of a fixed length that an even one might repeat. What is added
+        // stays below the step, so that no glyph is asked for twice.
+        let index = (place * step + place % step.min(7)) % count;
         let glyph = set.glyph(index);
         (index, Asked::decoded(&key(index), Some(glyph.name.to_owned()), glyph.image))
     };

@@ -1,16 +1,6 @@
 /// Classes of CIFAR-10, in label order.
-pub(super) const CIFAR10: [&str; 10] = [
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-];
+pub(super) const CIFAR10: [&str; 10] =
+    ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
 /// Coarse classes of CIFAR-100, in label order.
 pub(super) const CIFAR100_COARSE: [&str; 20] = [

@@ -12,19 +12,12 @@ fn record(labels: &[u8]) -> Vec<u8> {
 #[test]
 fn planes_become_pixels_and_labels_words() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(
-        folder.path().join("data_batch_2.bin"),
-        [record(&[0]), record(&[9])].concat(),
-    )
-    .unwrap();
+    fs::write(folder.path().join("data_batch_2.bin"), [record(&[0]), record(&[9])].concat()).unwrap();
     fs::write(folder.path().join("data_batch_4.bin.gz"), gzip(&record(&[3]))).unwrap();
     let samples = cifar10(folder.path(), Split::Train).unwrap();
     assert_eq!(samples.len_hint(), Some(3));
     let samples = all(Ok(samples));
-    let keys: Vec<_> = samples
-        .iter()
-        .map(|s| (s.key.as_str(), s.label.as_deref().unwrap()))
-        .collect();
+    let keys: Vec<_> = samples.iter().map(|s| (s.key.as_str(), s.label.as_deref().unwrap())).collect();
     let expected = [
         ("cifar10/train/2/00000", "airplane"),
         ("cifar10/train/2/00001", "truck"),
@@ -48,23 +41,12 @@ fn the_coarse_class_becomes_a_tag() {
 fn names_in_the_folder_replace_the_official_ones() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("test_batch.bin"), record(&[1])).unwrap();
-    fs::write(
-        folder.path().join("batches.meta.txt"),
-        "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n",
-    )
-    .unwrap();
-    assert_eq!(
-        all(cifar10(folder.path(), Split::Test))[0].label.as_deref(),
-        Some("b")
-    );
+    fs::write(folder.path().join("batches.meta.txt"), "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n").unwrap();
+    assert_eq!(all(cifar10(folder.path(), Split::Test))[0].label.as_deref(), Some("b"));
     fs::write(folder.path().join("batches.meta.txt"), "a\nb\n").unwrap();
     assert!(matches!(
         cifar10(folder.path(), Split::Test),
-        Err(DatasetError::Names {
-            found: 2,
-            expected: 10,
-            ..
-        })
+        Err(DatasetError::Names { found: 2, expected: 10, .. })
     ));
 }
 
@@ -79,24 +61,13 @@ fn a_file_that_ends_inside_a_record_is_named_with_the_byte() {
         assert!(samples.next().unwrap().is_ok());
         assert!(matches!(
             samples.next(),
-            Some(Err(DatasetError::Truncated {
-                found: 4000,
-                expected: 6146,
-                ..
-            }))
+            Some(Err(DatasetError::Truncated { found: 4000, expected: 6146, .. }))
         ));
         assert!(samples.next().is_none());
     }
     fs::write(&path, []).unwrap();
     let found = first_error(cifar10(folder.path(), Split::Test));
-    assert!(matches!(
-        found,
-        DatasetError::Truncated {
-            found: 0,
-            expected: 3073,
-            ..
-        }
-    ));
+    assert!(matches!(found, DatasetError::Truncated { found: 0, expected: 3073, .. }));
 }
 
 #[test]
@@ -108,23 +79,10 @@ fn a_wrong_label_is_named_and_the_next_sample_follows() {
     )
     .unwrap();
     let mut samples = cifar100(folder.path(), Split::Test).unwrap();
+    assert!(matches!(samples.next(), Some(Err(DatasetError::Label { offset: 1, found: 100, most: 99, .. }))));
     assert!(matches!(
         samples.next(),
-        Some(Err(DatasetError::Label {
-            offset: 1,
-            found: 100,
-            most: 99,
-            ..
-        }))
-    ));
-    assert!(matches!(
-        samples.next(),
-        Some(Err(DatasetError::Label {
-            offset: 3074,
-            found: 20,
-            most: 19,
-            ..
-        }))
+        Some(Err(DatasetError::Label { offset: 3074, found: 20, most: 19, .. }))
     ));
     assert_eq!(samples.next().unwrap().unwrap().label.as_deref(), Some("apple"));
     assert!(samples.next().is_none());
@@ -134,12 +92,7 @@ fn a_wrong_label_is_named_and_the_next_sample_follows() {
 fn a_folder_without_batches_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let found = first_error(cifar10(folder.path(), Split::All));
-    assert!(
-        found
-            .to_string()
-            .contains("\"data_batch_1.bin\" or \"data_batch_1.bin.gz\""),
-        "{found}"
-    );
+    assert!(found.to_string().contains("\"data_batch_1.bin\" or \"data_batch_1.bin.gz\""), "{found}");
 }
 
 #[test]
@@ -155,10 +108,7 @@ fn the_shared_part_of_cifar10_is_read_whole() {
     assert_eq!(samples.len_hint(), Some(3_000));
     let samples = all(Ok(samples));
     assert_eq!(samples.len(), 3_000);
-    let mut labels: Vec<_> = samples
-        .iter()
-        .map(|sample| sample.label.as_deref().unwrap())
-        .collect();
+    let mut labels: Vec<_> = samples.iter().map(|sample| sample.label.as_deref().unwrap()).collect();
     labels.sort_unstable();
     labels.dedup();
     assert_eq!(labels, names::CIFAR10);

@@ -18,20 +18,10 @@ fn keys(samples: &[Sample]) -> Vec<&str> {
 
 #[test]
 fn folders_are_labels_and_the_order_is_that_of_the_keys() {
-    let root = tree(&[
-        "b/2.png",
-        "top.JPG",
-        "b/1.webp",
-        "a/deep/x.pgm",
-        "a/notes.txt",
-        "noextension",
-    ]);
+    let root = tree(&["b/2.png", "top.JPG", "b/1.webp", "a/deep/x.pgm", "a/notes.txt", "noextension"]);
     let samples = image_folder(root.path()).unwrap();
     assert_eq!(samples.len_hint(), Some(4));
-    assert_eq!(
-        samples.skipped(),
-        [root.path().join("a/notes.txt"), root.path().join("noextension")]
-    );
+    assert_eq!(samples.skipped(), [root.path().join("a/notes.txt"), root.path().join("noextension")]);
     let samples = all(Ok(samples));
     assert_eq!(keys(&samples), ["a/deep/x.pgm", "b/1.webp", "b/2.png", "top.JPG"]);
     let labels: Vec<_> = samples.iter().map(|sample| sample.label.as_deref()).collect();
@@ -44,14 +34,8 @@ fn a_folder_without_images_is_refused_by_name() {
     let root = tree(&["a/readme.txt"]);
     let found = image_folder(root.path()).unwrap_err();
     assert!(matches!(&found, DatasetError::Empty { folder, skipped: 1 } if folder == root.path()));
-    assert!(matches!(
-        image_folder(&root.path().join("gone")),
-        Err(DatasetError::Open { .. })
-    ));
-    assert!(matches!(
-        image_folder(&root.path().join("a/readme.txt")),
-        Err(DatasetError::Open { .. })
-    ));
+    assert!(matches!(image_folder(&root.path().join("gone")), Err(DatasetError::Open { .. })));
+    assert!(matches!(image_folder(&root.path().join("a/readme.txt")), Err(DatasetError::Open { .. })));
 }
 
 #[cfg(unix)]

@@ -14,10 +14,7 @@ const PIECES: u32 = 6;
 /// The line a shaky hand draws for `stroke`: a fine polyline in unit coordinates.
 pub(super) fn draw(stroke: &Stroke, hand: &mut Random) -> Vec<Point> {
     let mut shaky = |p: &Point| {
-        (
-            p.0 + JITTER * hand.normal().clamp(-2.5, 2.5),
-            p.1 + JITTER * hand.normal().clamp(-2.5, 2.5),
-        )
+        (p.0 + JITTER * hand.normal().clamp(-2.5, 2.5), p.1 + JITTER * hand.normal().clamp(-2.5, 2.5))
     };
     let points: Vec<Point> = stroke.points.iter().map(&mut shaky).collect();
     match stroke.bend {
@@ -44,11 +41,7 @@ fn curve(points: &[Point], closed: bool) -> Vec<Point> {
     let n = points.len();
     // Point `i + step - 1`, beyond the ends the first or last again.
     let at = |i: usize, step: usize| {
-        points[if closed {
-            (i + step + n - 1) % n
-        } else {
-            (i + step).saturating_sub(1).min(n - 1)
-        }]
+        points[if closed { (i + step + n - 1) % n } else { (i + step).saturating_sub(1).min(n - 1) }]
     };
     let spans = if closed { n } else { n - 1 };
     let mut line = vec![points[0]];

@@ -17,30 +17,20 @@ pub(super) enum Bend {
 }
 
 const fn corners(points: &'static [(f64, f64)]) -> Stroke {
-    Stroke {
-        points,
-        bend: Bend::Corners,
-    }
+    Stroke { points, bend: Bend::Corners }
 }
 
 const fn smooth(points: &'static [(f64, f64)]) -> Stroke {
-    Stroke {
-        points,
-        bend: Bend::Smooth,
-    }
+    Stroke { points, bend: Bend::Smooth }
 }
 
 const fn closed(points: &'static [(f64, f64)]) -> Stroke {
-    Stroke {
-        points,
-        bend: Bend::Closed,
-    }
+    Stroke { points, bend: Bend::Closed }
 }
 
 /// Names of the classes, in class order.
-pub(super) const NAMES: [&str; 12] = [
-    "theta", "cross", "zed", "psi", "ess", "pi", "arrow", "spiral", "cup", "delta", "key", "ladder",
-];
+pub(super) const NAMES: [&str; 12] =
+    ["theta", "cross", "zed", "psi", "ess", "pi", "arrow", "spiral", "cup", "delta", "key", "ladder"];
 
 /// Strokes of the classes, in class order. No two are turned or slanted into each other by the factors' ranges.
 pub(super) const STROKES: [&[Stroke]; 12] = [
@@ -57,10 +47,7 @@ pub(super) const STROKES: [&[Stroke]; 12] = [
         ]),
         corners(&[(-0.62, 0.0), (0.62, 0.0)]),
     ],
-    &[
-        corners(&[(0.0, -0.95), (0.0, 0.95)]),
-        corners(&[(-0.85, -0.1), (0.85, -0.1)]),
-    ],
+    &[corners(&[(0.0, -0.95), (0.0, 0.95)]), corners(&[(-0.85, -0.1), (0.85, -0.1)])],
     &[corners(&[(-0.75, -0.9), (0.75, -0.9), (-0.75, 0.9), (0.75, 0.9)])],
     &[
         smooth(&[
@@ -90,10 +77,7 @@ pub(super) const STROKES: [&[Stroke]; 12] = [
         smooth(&[(-0.42, -0.8), (-0.45, 0.1), (-0.65, 0.9)]),
         smooth(&[(0.42, -0.8), (0.42, 0.2), (0.5, 0.75), (0.8, 0.85)]),
     ],
-    &[
-        corners(&[(0.0, 1.0), (0.0, -0.95)]),
-        corners(&[(-0.65, -0.25), (0.0, -0.98), (0.65, -0.25)]),
-    ],
+    &[corners(&[(0.0, 1.0), (0.0, -0.95)]), corners(&[(-0.65, -0.25), (0.0, -0.98), (0.65, -0.25)])],
     &[smooth(&[
         (0.12, 0.2),
         (-0.2, 0.05),

@@ -26,9 +26,7 @@ fn every_class_comes_once_in_each_round() {
     let set = GlyphSet::new(9);
     let count = GlyphSet::CLASSES.len();
     for round in 0..20 {
-        let mut seen: Vec<usize> = (0..count)
-            .map(|i| set.class((round * count + i) as u64))
-            .collect();
+        let mut seen: Vec<usize> = (0..count).map(|i| set.class((round * count + i) as u64)).collect();
         seen.sort_unstable();
         assert_eq!(seen, (0..count).collect::<Vec<_>>());
     }
@@ -61,10 +59,7 @@ fn ink_and_background_have_the_levels_of_the_factors() {
         let most = f32::from(*samples.iter().max().unwrap());
         assert!(most <= f32::from(level(glyph.factors.ink)) && most >= glyph.factors.ink * 255.0 * 0.9);
         let inked = samples.iter().filter(|v| f32::from(**v) > most * 0.7).count();
-        assert!(
-            (15..400).contains(&inked),
-            "glyph {index} has {inked} inked pixels"
-        );
+        assert!((15..400).contains(&inked), "glyph {index} has {inked} inked pixels");
     }
 }
 
@@ -93,21 +88,14 @@ fn glyphs_of_equal_factors_differ_only_by_the_hand() {
     let factors = GlyphSet::new(1).glyph(0).factors;
     let draw = |class, stream| render(class, &factors, &mut Random::new(0, stream));
     let difference = |a: &Image, b: &Image| {
-        a.samples()
-            .iter()
-            .zip(b.samples())
-            .map(|(x, y)| f64::from(x.abs_diff(*y)).powi(2))
-            .sum::<f64>()
+        a.samples().iter().zip(b.samples()).map(|(x, y)| f64::from(x.abs_diff(*y)).powi(2)).sum::<f64>()
     };
     for class in 0..GlyphSet::CLASSES.len() {
         let (first, second) = (draw(class, 1), draw(class, 2));
         let within = difference(&first, &second);
         assert!(within > 0.0);
         for other in (0..GlyphSet::CLASSES.len()).filter(|other| *other != class) {
-            assert!(
-                within < difference(&first, &draw(other, 1)),
-                "class {class} against {other}"
-            );
+            assert!(within < difference(&first, &draw(other, 1)), "class {class} against {other}");
         }
     }
 }

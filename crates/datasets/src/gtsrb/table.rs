@@ -26,39 +26,21 @@ pub(super) struct Row {
 
 /// All lines of a table whose classes must be in `classes`.
 pub(super) fn read_table(path: &Path, classes: RangeInclusive<u32>) -> Result<Vec<Row>, DatasetError> {
-    let file = File::open(path).map_err(|source| DatasetError::Open {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mut reader = ReaderBuilder::new()
-        .delimiter(b';')
-        .from_reader(file.take(MOST_TABLE_BYTES));
-    let failed = |source| DatasetError::Table {
-        path: path.to_owned(),
-        source,
-    };
+    let file = File::open(path).map_err(|source| DatasetError::Open { path: path.to_owned(), source })?;
+    let mut reader = ReaderBuilder::new().delimiter(b';').from_reader(file.take(MOST_TABLE_BYTES));
+    let failed = |source| DatasetError::Table { path: path.to_owned(), source };
     let columns = Columns::find(path, reader.headers().map_err(failed)?)?;
     let mut rows = Vec::new();
     for record in reader.records() {
         let record = record.map_err(failed)?;
         let number = record.position().map_or(0, csv::Position::line);
-        rows.push(
-            Line {
-                path,
-                number,
-                record: &record,
-                columns: &columns,
-            }
-            .row(&classes)?,
-        );
+        rows.push(Line { path, number, record: &record, columns: &columns }.row(&classes)?);
     }
     Ok(rows)
 }
 
 /// Names of the columns, in the order of their fields in [`Columns`].
-const NAMES: [&str; 8] = [
-    "Filename", "Width", "Height", "Roi.X1", "Roi.Y1", "Roi.X2", "Roi.Y2", "ClassId",
-];
+const NAMES: [&str; 8] = ["Filename", "Width", "Height", "Roi.X1", "Roi.Y1", "Roi.X2", "Roi.Y2", "ClassId"];
 const FILE: usize = 0;
 const WIDTH: usize = 1;
 const HEIGHT: usize = 2;
@@ -78,10 +60,7 @@ impl Columns {
             *place = header
                 .iter()
                 .position(|field| field.trim() == name)
-                .ok_or_else(|| DatasetError::Column {
-                    path: path.to_owned(),
-                    column: name,
-                })?;
+                .ok_or_else(|| DatasetError::Column { path: path.to_owned(), column: name })?;
         }
         Ok(Self(places))
     }
@@ -109,14 +88,7 @@ impl Line<'_> {
         let bottom = self.field(BOTTOM, top + 1..=height)?;
         let classes = *classes.start() as usize..=*classes.end() as usize;
         let class = self.field(CLASS, classes)? as u32;
-        Ok(Row {
-            file: file.to_owned(),
-            width,
-            height,
-            columns: left..right,
-            rows: top..bottom,
-            class,
-        })
+        Ok(Row { file: file.to_owned(), width, height, columns: left..right, rows: top..bottom, class })
     }
 
     fn text(&self, column: usize) -> &str {
@@ -124,16 +96,9 @@ impl Line<'_> {
     }
 
     fn field(&self, column: usize, range: RangeInclusive<usize>) -> Result<usize, DatasetError> {
-        let number = self
-            .text(column)
-            .parse()
-            .ok()
-            .filter(|number| range.contains(number));
+        let number = self.text(column).parse().ok().filter(|number| range.contains(number));
         number.ok_or_else(|| {
-            self.refused(
-                column,
-                format!("a whole number from {} to {}", range.start(), range.end()),
-            )
+            self.refused(column, format!("a whole number from {} to {}", range.start(), range.end()))
         })
     }
 

@@ -12,11 +12,7 @@ fn tree(table: &str) -> tempfile::TempDir {
     fs::create_dir_all(&class).unwrap();
     fs::write(class.join("GT-00007.csv"), table).unwrap();
     let samples: Vec<u8> = (0..36).collect();
-    fs::write(
-        class.join("00002_00001.ppm"),
-        [b"P6 4 3 255\n".as_slice(), &samples].concat(),
-    )
-    .unwrap();
+    fs::write(class.join("00002_00001.ppm"), [b"P6 4 3 255\n".as_slice(), &samples].concat()).unwrap();
     root
 }
 
@@ -56,13 +52,7 @@ fn a_senseless_field_is_named_with_its_line() {
 #[test]
 fn a_table_without_a_column_or_with_a_short_line_is_refused() {
     let root = tree("Filename,Width\nx,1\n");
-    assert!(matches!(
-        gtsrb(root.path(), Split::Train),
-        Err(DatasetError::Column {
-            column: "Filename",
-            ..
-        })
-    ));
+    assert!(matches!(gtsrb(root.path(), Split::Train), Err(DatasetError::Column { column: "Filename", .. })));
     let root = tree(&format!("{HEADER}x.ppm;4\n"));
     let found = first_error(gtsrb(root.path(), Split::Train));
     assert!(matches!(found, DatasetError::Table { .. }));
@@ -70,9 +60,7 @@ fn a_table_without_a_column_or_with_a_short_line_is_refused() {
 
 #[test]
 fn a_broken_image_is_an_error_of_its_own_sample() {
-    let root = tree(&format!(
-        "{HEADER}gone.ppm;4;3;0;0;4;3;7\n00002_00001.ppm;4;3;0;0;4;3;7\n"
-    ));
+    let root = tree(&format!("{HEADER}gone.ppm;4;3;0;0;4;3;7\n00002_00001.ppm;4;3;0;0;4;3;7\n"));
     let found: Vec<_> = gtsrb(root.path(), Split::Train).unwrap().collect();
     assert!(matches!(&found[0], Err(DatasetError::Open { path, .. }) if path.ends_with("gone.ppm")));
     assert!(found[1].is_ok());
@@ -82,10 +70,7 @@ fn a_broken_image_is_an_error_of_its_own_sample() {
 fn the_region_is_scaled_with_a_resized_image() {
     let root = tree(&format!("{HEADER}00002_00001.ppm;8;6;2;2;6;6;7\n"));
     let samples = all(gtsrb(root.path(), Split::Train));
-    assert_eq!(
-        (pixels(&samples[0]).width(), pixels(&samples[0]).height()),
-        (2, 2)
-    );
+    assert_eq!((pixels(&samples[0]).width(), pixels(&samples[0]).height()), (2, 2));
     assert_eq!(pixels(&samples[0]).samples()[..3], [15, 16, 17]);
     let root = tree(&format!("{HEADER}00002_00001.ppm;4000;3000;3999;0;4000;1;7\n"));
     let samples = all(gtsrb(root.path(), Split::Train));
@@ -96,10 +81,7 @@ fn the_region_is_scaled_with_a_resized_image() {
 fn a_folder_of_something_else_is_refused() {
     let root = tempfile::tempdir().unwrap();
     for split in [Split::Train, Split::Test] {
-        assert!(matches!(
-            gtsrb(root.path(), split),
-            Err(DatasetError::Missing { .. })
-        ));
+        assert!(matches!(gtsrb(root.path(), split), Err(DatasetError::Missing { .. })));
     }
 }
 
@@ -107,10 +89,7 @@ fn a_folder_of_something_else_is_refused() {
 fn the_shared_part_is_read_whole() {
     let Some(folder) = real("gtsrb") else { return };
     let train = all(gtsrb(&folder, Split::Train));
-    let mut labels: Vec<u32> = train
-        .iter()
-        .map(|s| s.label.as_ref().unwrap().parse().unwrap())
-        .collect();
+    let mut labels: Vec<u32> = train.iter().map(|s| s.label.as_ref().unwrap().parse().unwrap()).collect();
     labels.dedup();
     assert_eq!(labels, (0..=42).collect::<Vec<_>>());
     assert_eq!(train.len(), 1_290);

@@ -28,20 +28,10 @@ fn other_formats_are_refused_with_the_byte() {
 
 #[test]
 fn a_huge_or_empty_image_is_refused_by_its_header() {
-    for header in [
-        "P6 50000 50000 255\n",
-        "P6 0 1 255\n",
-        "P6 99999999999999999999999 1 255\n",
-    ] {
+    for header in ["P6 50000 50000 255\n", "P6 0 1 255\n", "P6 99999999999999999999999 1 255\n"] {
         let found = read(header.as_bytes());
         assert!(
-            matches!(
-                found,
-                Err(DatasetError::Shape {
-                    source: ImageError::Side { .. },
-                    ..
-                })
-            ),
+            matches!(found, Err(DatasetError::Shape { source: ImageError::Side { .. }, .. })),
             "{header}"
         );
     }
@@ -51,10 +41,7 @@ fn a_huge_or_empty_image_is_refused_by_its_header() {
 fn a_cut_file_is_refused_at_every_length() {
     let whole = b"P6\n2 1\n255\nabcdef";
     for length in 0..whole.len() {
-        assert!(
-            matches!(read(&whole[..length]), Err(DatasetError::Truncated { .. })),
-            "{length}"
-        );
+        assert!(matches!(read(&whole[..length]), Err(DatasetError::Truncated { .. })), "{length}");
     }
     assert!(read(whole).is_ok());
 }

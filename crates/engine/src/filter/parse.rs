@@ -55,9 +55,10 @@ impl FromStr for Filter {
         }
         let mut parser = Parser { tokens: tokenise(text)?, next: 0 };
         let filter = parser.any(0)?;
-        match parser.peek() {
-            Kind::End => Ok(filter),
-            _ => Err(parser.unexpected("\"and\", \"or\" or the end")),
+        if *parser.peek() == Kind::End {
+            Ok(filter)
+        } else {
+            Err(parser.unexpected("\"and\", \"or\" or the end"))
         }
     }
 }
@@ -237,15 +238,8 @@ impl Parser {
         let Some(name) = name else {
             return Err(self.unexpected("\"=\", \"!=\" or \"in\" after \"label\""));
         };
-        let (from, to): (fn(f64) -> Bound<f64>, fn(f64) -> Bound<f64>) = if self.take_sign("<") {
-            (|_| Bound::Unbounded, Bound::Excluded)
-        } else if self.take_sign("<=") {
-            (|_| Bound::Unbounded, Bound::Included)
-        } else if self.take_sign(">") {
-            (Bound::Excluded, |_| Bound::Unbounded)
-        } else if self.take_sign(">=") {
-            (Bound::Included, |_| Bound::Unbounded)
-        } else {
+        let signs = ["<", "<=", ">", ">="];
+        let Some(sign) = signs.into_iter().find(|sign| self.take_sign(sign)) else {
             return Err(self.unexpected("a comparison (=, !=, <, <=, >, >=, in)"));
         };
         let number = match self.peek() {
@@ -254,7 +248,13 @@ impl Parser {
         };
         let Some(number) = number else { return Err(self.unexpected("a number")) };
         self.take();
-        Ok(Filter::Range { name, from: from(number), to: to(number) })
+        let (from, to) = match sign {
+            "<" => (Bound::Unbounded, Bound::Excluded(number)),
+            "<=" => (Bound::Unbounded, Bound::Included(number)),
+            ">" => (Bound::Excluded(number), Bound::Unbounded),
+            _ => (Bound::Included(number), Bound::Unbounded),
+        };
+        Ok(Filter::Range { name, from, to })
     }
 
     fn value(&mut self) -> Result<Kind, FilterError> {
@@ -318,10 +318,7 @@ mod tests {
         );
         assert_eq!(
             parse("(label = a or label = b) and label != c"),
-            Filter::All(vec![
-                Filter::Any(vec![label("a"), label("b")]),
-                Filter::Not(Box::new(label("c")))
-            ])
+            Filter::All(vec![Filter::Any(vec![label("a"), label("b")]), Filter::Not(Box::new(label("c")))])
         );
     }
 

@@ -56,11 +56,7 @@ impl Embedder for Moments {
 }
 
 fn embedder(flaw: EmbedFlaw) -> Moments {
-    Moments {
-        fingerprint: fingerprint(2),
-        flaw,
-        calls: AtomicU32::new(0),
-    }
+    Moments { fingerprint: fingerprint(2), flaw, calls: AtomicU32::new(0) }
 }
 
 #[test]
@@ -73,32 +69,9 @@ fn an_honest_embedder_passes() {
 fn each_flaw_of_an_embedder_is_found() {
     let find = |flaw| check_embedder(&embedder(flaw), &images()).unwrap_err();
     assert!(matches!(find(EmbedFlaw::Fails), Violation::Embed { .. }));
-    assert!(matches!(
-        find(EmbedFlaw::RefusesNoImages),
-        Violation::Embed {
-            case: "no images",
-            ..
-        }
-    ));
-    assert!(matches!(
-        find(EmbedFlaw::LosesLast),
-        Violation::RowCount {
-            found: 4,
-            expected: 5,
-            ..
-        }
-    ));
-    assert!(matches!(
-        find(EmbedFlaw::WrongDimension),
-        Violation::Dimension {
-            found: 1,
-            expected: 2,
-            ..
-        }
-    ));
-    assert!(matches!(
-        find(EmbedFlaw::CentresTheBatch),
-        Violation::RowChanged { image: 0, .. }
-    ));
+    assert!(matches!(find(EmbedFlaw::RefusesNoImages), Violation::Embed { case: "no images", .. }));
+    assert!(matches!(find(EmbedFlaw::LosesLast), Violation::RowCount { found: 4, expected: 5, .. }));
+    assert!(matches!(find(EmbedFlaw::WrongDimension), Violation::Dimension { found: 1, expected: 2, .. }));
+    assert!(matches!(find(EmbedFlaw::CentresTheBatch), Violation::RowChanged { image: 0, .. }));
     assert!(matches!(find(EmbedFlaw::Drifts), Violation::RowChanged { .. }));
 }

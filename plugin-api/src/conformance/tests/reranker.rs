@@ -37,10 +37,7 @@ struct Toy {
 fn toy(flaw: Flaw) -> Toy {
     let weight = ParameterSpec {
         name: "weight",
-        kind: ParameterKind::Number {
-            least: 0.0,
-            most: 1.0,
-        },
+        kind: ParameterKind::Number { least: 0.0, most: 1.0 },
         default: ParameterValue::Number(0.5),
         help: "",
     };
@@ -50,10 +47,7 @@ fn toy(flaw: Flaw) -> Toy {
         default: ParameterValue::Text("plain".to_owned()),
         help: "",
     };
-    let view = View {
-        id: ViewId(Digest([3; 32])),
-        name: "inverse".to_owned(),
-    };
+    let view = View { id: ViewId(Digest([3; 32])), name: "inverse".to_owned() };
     Toy {
         description: RerankerDescription {
             name: "toy",
@@ -79,9 +73,7 @@ impl Toy {
         if self.flaw == Flaw::WrongRefusal && given.check(&self.description.parameters).is_err() {
             return Err(RerankError::NotFinite { stage: "check" });
         }
-        given
-            .check(&self.description.parameters)
-            .map_err(RerankError::Parameter)?;
+        given.check(&self.description.parameters).map_err(RerankError::Parameter)?;
         let (found, most) = (job.candidates.len(), self.description.max_candidates);
         if found > most && self.flaw != Flaw::AcceptsAnyNumber {
             return Err(RerankError::TooManyCandidates { found, most });
@@ -100,9 +92,7 @@ impl Reranker for Toy {
 
     fn derive(&self, view: &View, images: &[Image]) -> Result<FeatureRows, RerankError> {
         if !self.description.views.contains(view) && self.flaw != Flaw::AcceptsAnyView {
-            return Err(RerankError::UnknownView {
-                name: view.name.clone(),
-            });
+            return Err(RerankError::UnknownView { name: view.name.clone() });
         }
         Ok(FeatureRows::new(2, images.iter().flat_map(moments).map(|v| 255.0 - v).collect()).unwrap())
     }
@@ -110,10 +100,7 @@ impl Reranker for Toy {
     fn rerank(&self, job: &RerankJob<'_>, budget: &Budget) -> Result<RerankScores, RerankError> {
         self.check(job)?;
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
-        let stage = |source| RerankError::Source {
-            stage: "score",
-            source,
-        };
+        let stage = |source| RerankError::Source { stage: "score", source };
         let query = FeatureRows::new(2, moments(job.query).to_vec()).unwrap();
         let query = job.source.whiten(&query).map_err(stage)?;
         let mut result = RerankScores {
@@ -122,31 +109,18 @@ impl Reranker for Toy {
             timings: vec![],
             artifacts: vec![],
         };
-        for (place, id) in job
-            .candidates
-            .iter()
-            .take(self.description.max_candidates)
-            .enumerate()
-        {
+        for (place, id) in job.candidates.iter().take(self.description.max_candidates).enumerate() {
             if let Some(end) = budget.spend(1).filter(|_| self.flaw != Flaw::IgnoresBudget) {
                 if self.flaw == Flaw::FailsWhenSpent {
                     return Err(RerankError::NotFinite { stage: "score" });
                 }
-                result.completion = if self.flaw == Flaw::LiesAboutTheEnd {
-                    Completion::Complete
-                } else {
-                    end
-                };
+                result.completion =
+                    if self.flaw == Flaw::LiesAboutTheEnd { Completion::Complete } else { end };
                 break;
             }
             let row = job.source.rows(View::CLEAN, &[*id]).map_err(stage)?;
             let row = job.source.whiten(&row).map_err(stage)?;
-            let apart: f32 = row
-                .row(0)
-                .iter()
-                .zip(query.row(0))
-                .map(|(a, b)| (a - b).powi(2))
-                .sum();
+            let apart: f32 = row.row(0).iter().zip(query.row(0)).map(|(a, b)| (a - b).powi(2)).sum();
             result.scores.push(if self.flaw == Flaw::GivesNan && place == 1 {
                 f32::NAN
             } else if self.flaw == Flaw::CountsCalls {
@@ -191,60 +165,21 @@ fn each_flaw_of_a_reranker_is_found() {
     let find = |flaw| check(&toy(flaw), &[3, 0, 4, 1]).unwrap_err();
     assert!(matches!(find(Flaw::GivesNan), Violation::NotFinite { id: 0, .. }));
     assert!(matches!(find(Flaw::LosesLast), Violation::ScoreCount { .. }));
-    assert!(matches!(
-        find(Flaw::CountsCalls),
-        Violation::ScoreChanged {
-            case: "the same job again",
-            ..
-        }
-    ));
+    assert!(matches!(find(Flaw::CountsCalls), Violation::ScoreChanged { case: "the same job again", .. }));
     assert!(
         matches!(find(Flaw::ScoresPlaces), Violation::ScoreChanged { case, .. } if case.contains("order"))
     );
-    assert!(matches!(
-        find(Flaw::IgnoresBudget),
-        Violation::Ended {
-            expected: Completion::Cancelled,
-            ..
-        }
-    ));
-    assert!(matches!(
-        find(Flaw::LiesAboutTheEnd),
-        Violation::ScoreCount { .. }
-    ));
+    assert!(matches!(find(Flaw::IgnoresBudget), Violation::Ended { expected: Completion::Cancelled, .. }));
+    assert!(matches!(find(Flaw::LiesAboutTheEnd), Violation::ScoreCount { .. }));
     assert!(matches!(find(Flaw::FailsWhenSpent), Violation::Rerank { .. }));
-    assert!(matches!(
-        find(Flaw::AcceptsAnyName),
-        Violation::Accepted {
-            case: "an unknown parameter"
-        }
-    ));
-    assert!(matches!(
-        find(Flaw::AcceptsAnyValue),
-        Violation::Accepted {
-            case: "a parameter out of range"
-        }
-    ));
-    assert!(matches!(
-        find(Flaw::AcceptsAnyView),
-        Violation::Accepted {
-            case: "an unknown view"
-        }
-    ));
+    assert!(matches!(find(Flaw::AcceptsAnyName), Violation::Accepted { case: "an unknown parameter" }));
+    assert!(matches!(find(Flaw::AcceptsAnyValue), Violation::Accepted { case: "a parameter out of range" }));
+    assert!(matches!(find(Flaw::AcceptsAnyView), Violation::Accepted { case: "an unknown view" }));
     assert!(matches!(
         find(Flaw::AcceptsAnyNumber),
-        Violation::Refusal {
-            case: "one candidate too many",
-            ..
-        }
+        Violation::Refusal { case: "one candidate too many", .. }
     ));
-    assert!(matches!(
-        find(Flaw::RefusesTheEmptyJob),
-        Violation::Rerank {
-            case: "no candidates",
-            ..
-        }
-    ));
+    assert!(matches!(find(Flaw::RefusesTheEmptyJob), Violation::Rerank { case: "no candidates", .. }));
     assert!(matches!(find(Flaw::WrongRefusal), Violation::Refusal { .. }));
     assert!(matches!(find(Flaw::Fails), Violation::Rerank { .. }));
     assert!(matches!(find(Flaw::PanicsTogether), Violation::Panicked { .. }));

@@ -1,0 +1,69 @@
+//! Is an ingest bound by the network? The whole of it beside the bare forward pass over the same images.
+//!
+//! `cargo bench -p tests --bench ingest [-- IMAGES]`; needs the MNIST files and weights beside the project and says
+//! so where they are absent. Prints one line per stage, `stage/images`, and their ratio. The two take turns over
+//! slices of the images, because a shared machine's speed drifts within a minute.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datasets::{SampleImage, Split, mnist};
+use lookalike::{Database, IngestItem, ItemImage, StoreConfig};
+use plugin_api::{Budget, Image};
+use vision::{ComputeConfig, Model, ModelManifest, Pixels};
+
+/// Images that each of the two handles before it is the other's turn.
+const SLICE: usize = 2048;
+
+#[expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
+fn main() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let (data, weights) = (shared.join("data/mnist"), shared.join("models/mnist-resnet18.safetensors"));
+    if !data.exists() || !weights.exists() {
+        println!("skipped: {} or {} is absent", data.display(), weights.display());
+        return;
+    }
+    let limit = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(60_000);
+    let manifest = ModelManifest::infer(&weights, 28, 28).expect("weights of a ResNet");
+    let bytes = std::fs::read(&weights).expect("readable weights");
+    let model = Arc::new(Model::load(manifest, &bytes, ComputeConfig::default()).expect("a model"));
+    let images: Vec<(String, Image)> = mnist(&data, Split::Train)
+        .expect("MNIST")
+        .take(limit)
+        .map(|sample| sample.expect("a digit"))
+        .map(|sample| match sample.image {
+            SampleImage::Decoded(image) => (sample.key, image),
+            SampleImage::File(path) => unreachable!("IDX holds pixels, not {}", path.display()),
+        })
+        .collect();
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let database = Database::create(&folder.path().join("db"), model.clone(), StoreConfig::default());
+    let collection = database.expect("a database").collection_or_create("main").expect("a collection");
+    let (mut forward, mut ingest) = (Duration::ZERO, Duration::ZERO);
+    for slice in images.chunks(SLICE) {
+        // As many images at a time as an ingest hands to the model, but prepared beforehand.
+        let prepared: Vec<Pixels> = slice.iter().map(|(_, image)| model.prepare(image)).collect();
+        let start = Instant::now();
+        for batch in prepared.chunks(256) {
+            model.features(batch).expect("features");
+        }
+        forward += start.elapsed();
+
+        let items = slice.iter().map(|(key, image)| IngestItem {
+            key: key.clone(),
+            image: ItemImage::Decoded(image.clone()),
+            label: None,
+            tags: [].into(),
+        });
+        let start = Instant::now();
+        let report = collection.ingest(items, &Budget::unlimited(), &mut |_| {}).expect("an ingest");
+        ingest += start.elapsed();
+        assert_eq!(report.inserted as usize, slice.len());
+    }
+    let rate = |elapsed: Duration| images.len() as f64 / elapsed.as_secs_f64();
+    println!("forward/{}  {:8.2?}  {:7.0} images/s", images.len(), forward, rate(forward));
+    println!("ingest/{}   {:8.2?}  {:7.0} images/s", images.len(), ingest, rate(ingest));
+    println!("ratio {:.3}", ingest.as_secs_f64() / forward.as_secs_f64());
+}
