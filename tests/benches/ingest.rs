@@ -2,7 +2,7 @@
 //!
 //! `cargo bench -p tests --bench ingest [-- IMAGES]`; needs the MNIST files and weights beside the project and says
 //! so where they are absent. Prints one line per stage, `stage/images`, and their ratio. The two take turns over
-//! slices of the images, because a shared machine's speed drifts within a minute.
+//! slices of the images, because a shared machine's speed drifts.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use plugin_api::{Budget, Image};
 use vision::{ComputeConfig, Model, ModelManifest, Pixels};
 
 /// Images that each of the two handles before it is the other's turn.
-const SLICE: usize = 2048;
+const SLICE: usize = 12_000;
 
 #[expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
 fn main() {

@@ -143,7 +143,7 @@ pub(crate) enum SplitName {
     lookalike search db query.png --hits 5\n  \
     lookalike search db query.png --rank all --html page.html\n  \
     lookalike search db mnist:test:17 --from data/mnist --disturb rotate=10 --rank whitened,tmm\n  \
-    lookalike search db glyphs:1:42 --filter 'label != ring and stroke_width >= 2'")]
+    lookalike search db glyphs:1:42 --filter 'label != spiral and stroke_width >= 2'")]
 pub(crate) struct SearchArgs {
     /// The database's directory
     pub(crate) db: PathBuf,

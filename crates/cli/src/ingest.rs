@@ -1,6 +1,5 @@
 //! `lookalike ingest`: images into a collection, with a report of what was refused and why.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 use std::path::{Component, Path};
@@ -26,18 +25,14 @@ pub(crate) fn run(args: &IngestArgs, global: &GlobalArgs, output: Output) -> any
     let input = Input::open(args)?;
     let (_opened, collection) = Opened::collection(&args.db, global)?;
     let mut progress = Progress::new("ingest", "images", input.announced(args.limit));
-    let failures = RefCell::new(Failures::default());
+    let mut failures = Failures::default();
     let report = collection.ingest(
-        input
-            .samples
-            .filter_map(|sample| failures.borrow_mut().sift(sample, args))
-            .take(args.limit.unwrap_or(usize::MAX)),
+        input.samples.filter_map(|sample| failures.sift(sample, args)).take(args.limit.unwrap_or(usize::MAX)),
         &Budget::unlimited(),
         &mut |now| progress.at(now.settled),
     )?;
     drop(progress);
 
-    let failures = failures.into_inner();
     let summary = Summary::of(&report, &failures, input.skipped);
     output.report(&summary)?;
     if let Some(first) = failures.unreadable {
@@ -60,7 +55,7 @@ pub(crate) fn run(args: &IngestArgs, global: &GlobalArgs, output: Output) -> any
 
 /// Every sample that the command line names, one after the other.
 struct Input {
-    samples: Box<dyn Iterator<Item = Result<Sample, DatasetError>>>,
+    samples: Box<dyn Iterator<Item = Result<Sample, DatasetError>> + Send>,
     length: Option<u64>,
     /// Files that are no images by their names.
     skipped: u64,

@@ -1,9 +1,12 @@
 //! Storing images: decode -> embed -> store, in batches, with a report of what was refused and why.
 
+mod pipeline;
+
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
 use plugin_api::{Budget, Completion, EmbedError, ExemplarId, FeatureRows, Image, View};
@@ -12,6 +15,7 @@ use store::{NewExemplar, TagValue, Upserted, WriteBatch, WriteError, content_dig
 use thiserror::Error;
 use tracing::info_span;
 
+use self::pipeline::{FEEDERS, Input, ModelClock, Numbered, in_order};
 use crate::collection::Collection;
 use crate::decode::{DecodeError, MAX_ENCODED_BYTES, decode, encode_png};
 
@@ -161,60 +165,71 @@ impl Collection {
     ///
     /// Running the same ingest again changes nothing: images that are there with the same content, label and tags
     /// are not even embedded. An image that cannot be decoded or is outside a limit is refused by itself, and the
-    /// ingest goes on. `progress` is called after every batch that the store has acknowledged; what it counts as
-    /// stored survives a kill. When the budget runs out, the ingest ends after the batch in hand.
+    /// ingest goes on. Two batches are under way at a time; they are stored in input order. `progress` is called after every batch that the store has acknowledged; what it counts as
+    /// stored survives a kill. When the budget runs out, the
+    /// ingest ends after the batches in hand.
     ///
     /// # Errors
     ///
     /// [`IngestError`] when the model or the disk fails; everything acknowledged before stays.
-    pub fn ingest(
+    pub fn ingest<Items>(
         &self,
-        items: impl IntoIterator<Item = IngestItem>,
+        items: Items,
         budget: &Budget,
         progress: &mut (dyn FnMut(&IngestProgress) + Send),
-    ) -> Result<IngestReport, IngestError> {
+    ) -> Result<IngestReport, IngestError>
+    where
+        Items: IntoIterator<Item = IngestItem, IntoIter: Send>,
+    {
         let start = Instant::now();
+        let input = Input::new(items.into_iter());
+        let clock = ModelClock::default();
         let (sender, receiver) = sync_channel(WAITING_BATCHES);
         // Writing has its own thread: the disk flushes one batch while the model works on the next.
         thread::scope(|scope| {
-            let writer = scope.spawn(|| self.store_batches(receiver, progress));
-            let fed = self.feed(items.into_iter(), budget, &sender);
+            let writer = scope.spawn(|| self.store_batches(in_order(receiver), progress));
+            let feeders: Vec<_> = (0..FEEDERS)
+                .map(|_| {
+                    let (input, clock, sender) = (&input, &clock, sender.clone());
+                    scope.spawn(move || {
+                        let fed = self.feed(input, clock, budget, &sender);
+                        if fed.is_err() {
+                            input.stop();
+                        }
+                        fed
+                    })
+                })
+                .collect();
             // The writer ends when no batch can come any more.
             drop(sender);
-            let mut report = match writer.join() {
-                Ok(report) => report?,
-                Err(panic) => std::panic::resume_unwind(panic),
-            };
-            (report.completion, report.embedding) = fed?;
+            let fed = feeders.into_iter().map(joined).fold(Ok(()), Result::and);
+            let mut report = joined(writer)?;
+            fed?;
+            report.completion = input.completion();
+            report.embedding = clock.total();
             report.elapsed = start.elapsed();
             Ok(report)
         })
     }
 
-    /// Decodes and embeds; ends early when the writer has given up (its error is the one to report).
-    fn feed(
+    /// Decodes and embeds batch after batch; ends early when the writer has given up (its error is the one to
+    /// report).
+    fn feed<I: Iterator<Item = IngestItem>>(
         &self,
-        mut items: impl Iterator<Item = IngestItem>,
+        input: &Input<I>,
+        clock: &ModelClock,
         budget: &Budget,
-        sender: &SyncSender<Embedded>,
-    ) -> Result<(Completion, Duration), IngestError> {
-        let mut embedding = Duration::ZERO;
-        loop {
-            if let Some(completion) = budget.exhausted() {
-                return Ok((completion, embedding));
-            }
-            let batch = take_batch(&mut items);
-            if batch.is_empty() {
-                return Ok((Completion::Complete, embedding));
-            }
-            let (prepared, refusals) = self.prepare(batch)?;
-            let begun = Instant::now();
-            let exemplars = self.embed(prepared)?;
-            embedding += begun.elapsed();
-            if sender.send(Embedded { exemplars, refusals }).is_err() {
-                return Ok((Completion::Complete, embedding));
+        sender: &SyncSender<Numbered<Embedded>>,
+    ) -> Result<(), IngestError> {
+        while let Some(Numbered { number, value }) = input.batch(budget, take_batch) {
+            let (prepared, refusals) = self.prepare(value)?;
+            let exemplars = self.embed(prepared, clock)?;
+            let value = Embedded { exemplars, refusals };
+            if sender.send(Numbered { number, value }).is_err() {
+                break;
             }
         }
+        Ok(())
     }
 
     /// Stage `decode`, on all cores.
@@ -281,7 +296,7 @@ impl Collection {
     }
 
     /// Stage `embed`.
-    fn embed(&self, prepared: Vec<Prepared>) -> Result<Vec<NewExemplar>, IngestError> {
+    fn embed(&self, prepared: Vec<Prepared>, clock: &ModelClock) -> Result<Vec<NewExemplar>, IngestError> {
         let mut images = Vec::with_capacity(prepared.len());
         let mut exemplars = Vec::with_capacity(prepared.len());
         let mut waiting = Vec::with_capacity(prepared.len());
@@ -299,7 +314,7 @@ impl Collection {
             return Ok(exemplars);
         }
         let _span = info_span!("stage", name = "embed", n = images.len()).entered();
-        let rows: FeatureRows = self.embedder().embed(&images)?;
+        let rows: FeatureRows = clock.time(|| self.embedder().embed(&images))?;
         let expected = self.fingerprint().dimension as usize;
         if rows.len() != images.len() || rows.dimension() != expected {
             let (found_rows, found, images) = (rows.len(), rows.dimension(), images.len());
@@ -311,10 +326,10 @@ impl Collection {
         Ok(exemplars)
     }
 
-    /// Stage `store`: writes batches until the sender is gone.
+    /// Stage `store`: writes batches until there are no more.
     fn store_batches(
         &self,
-        batches: Receiver<Embedded>,
+        batches: impl Iterator<Item = Embedded>,
         progress: &mut (dyn FnMut(&IngestProgress) + Send),
     ) -> Result<IngestReport, IngestError> {
         let mut report = IngestReport::empty();
@@ -389,6 +404,11 @@ impl IngestReport {
             refused: self.refused,
         }
     }
+}
+
+/// The outcome of a thread; a panic in it goes on in this one.
+fn joined<T>(handle: ScopedJoinHandle<'_, T>) -> T {
+    handle.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// The next batch: [`BATCH_IMAGES`] items, fewer when their bytes reach [`BATCH_BYTES`] or the input ends.
