@@ -15,7 +15,7 @@ use store::{NewExemplar, TagValue, Upserted, WriteBatch, WriteError, content_dig
 use thiserror::Error;
 use tracing::info_span;
 
-use self::pipeline::{FEEDERS, Input, ModelClock, Numbered, in_order};
+use self::pipeline::{FEEDERS, Input, ModelTurn, Numbered, in_order};
 use crate::collection::Collection;
 use crate::decode::{DecodeError, MAX_ENCODED_BYTES, decode, encode_png};
 
@@ -183,16 +183,16 @@ impl Collection {
     {
         let start = Instant::now();
         let input = Input::new(items.into_iter());
-        let clock = ModelClock::default();
+        let turn = ModelTurn::default();
         let (sender, receiver) = sync_channel(WAITING_BATCHES);
         // Writing has its own thread: the disk flushes one batch while the model works on the next.
         thread::scope(|scope| {
             let writer = scope.spawn(|| self.store_batches(in_order(receiver), progress));
             let feeders: Vec<_> = (0..FEEDERS)
                 .map(|_| {
-                    let (input, clock, sender) = (&input, &clock, sender.clone());
+                    let (input, turn, sender) = (&input, &turn, sender.clone());
                     scope.spawn(move || {
-                        let fed = self.feed(input, clock, budget, &sender);
+                        let fed = self.feed(input, turn, budget, &sender);
                         if fed.is_err() {
                             input.stop();
                         }
@@ -206,7 +206,7 @@ impl Collection {
             let mut report = joined(writer)?;
             fed?;
             report.completion = input.completion();
-            report.embedding = clock.total();
+            report.embedding = turn.total();
             report.elapsed = start.elapsed();
             Ok(report)
         })
@@ -217,13 +217,13 @@ impl Collection {
     fn feed<I: Iterator<Item = IngestItem>>(
         &self,
         input: &Input<I>,
-        clock: &ModelClock,
+        turn: &ModelTurn,
         budget: &Budget,
         sender: &SyncSender<Numbered<Embedded>>,
     ) -> Result<(), IngestError> {
         while let Some(Numbered { number, value }) = input.batch(budget, take_batch) {
             let (prepared, refusals) = self.prepare(value)?;
-            let exemplars = self.embed(prepared, clock)?;
+            let exemplars = self.embed(prepared, turn)?;
             let value = Embedded { exemplars, refusals };
             if sender.send(Numbered { number, value }).is_err() {
                 break;
@@ -296,7 +296,7 @@ impl Collection {
     }
 
     /// Stage `embed`.
-    fn embed(&self, prepared: Vec<Prepared>, clock: &ModelClock) -> Result<Vec<NewExemplar>, IngestError> {
+    fn embed(&self, prepared: Vec<Prepared>, turn: &ModelTurn) -> Result<Vec<NewExemplar>, IngestError> {
         let mut images = Vec::with_capacity(prepared.len());
         let mut exemplars = Vec::with_capacity(prepared.len());
         let mut waiting = Vec::with_capacity(prepared.len());
@@ -314,7 +314,7 @@ impl Collection {
             return Ok(exemplars);
         }
         let _span = info_span!("stage", name = "embed", n = images.len()).entered();
-        let rows: FeatureRows = clock.time(|| self.embedder().embed(&images))?;
+        let rows: FeatureRows = turn.take(|| self.embedder().embed(&images))?;
         let expected = self.fingerprint().dimension as usize;
         if rows.len() != images.len() || rows.dimension() != expected {
             let (found_rows, found, images) = (rows.len(), rows.dimension(), images.len());

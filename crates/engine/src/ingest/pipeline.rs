@@ -1,7 +1,4 @@
-//! What lets two batches be under way at once while they are stored in input order.
-//!
-//! A batch ends with cores waiting for the last chunk of its embedding. With a second batch in the model at the same
-//! time they have something to do; measured on 60,000 digits and two cores, that is a tenth of the whole ingest.
+//! What lets a batch be decoded while another is in the model and a third is stored, in input order.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
@@ -10,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use plugin_api::{Budget, Completion};
 
-/// Batches that are decoded and embedded at the same time.
+/// Batches between input and store: one is decoded, one is in the model.
 pub(super) const FEEDERS: usize = 2;
 
 /// A value with its place in the input.
@@ -89,35 +86,24 @@ pub(super) fn in_order<T>(received: Receiver<Numbered<T>>) -> impl Iterator<Item
     })
 }
 
-/// Time during which at least one feeder has the model at work.
+/// The model's turn: one batch at a time, and the time that it took.
+///
+/// The model takes all cores for a batch. Two batches in it at once would only fight for caches; measured, that costs
+/// more than the cores' waiting for each other at the end of a batch.
 #[derive(Default)]
-pub(super) struct ModelClock {
-    state: Mutex<(u32, Option<Instant>, Duration)>,
-}
+pub(super) struct ModelTurn(Mutex<Duration>);
 
-impl ModelClock {
-    pub(super) fn time<T>(&self, work: impl FnOnce() -> T) -> T {
-        {
-            let mut state = self.lock();
-            state.0 += 1;
-            state.1.get_or_insert_with(Instant::now);
-        }
+impl ModelTurn {
+    pub(super) fn take<T>(&self, work: impl FnOnce() -> T) -> T {
+        let mut total = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = Instant::now();
         let outcome = work();
-        let mut state = self.lock();
-        state.0 -= 1;
-        if state.0 == 0 {
-            let since = state.1.take();
-            state.2 += since.map_or(Duration::ZERO, |since| since.elapsed());
-        }
+        *total += start.elapsed();
         outcome
     }
 
     pub(super) fn total(&self) -> Duration {
-        self.lock().2
-    }
-
-    fn lock(&self) -> MutexGuard<'_, (u32, Option<Instant>, Duration)> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
