@@ -1,7 +1,9 @@
-//! Is an ingest bound by the network? The whole of it beside the bare forward pass over the same images.
+//! Is an ingest bound by the network? The bare forward pass, embedding (preparing the images too), and the whole
+//! ingest (encoding and storing too) over the same images.
 //!
 //! `cargo bench -p tests --bench ingest [-- IMAGES]`; needs the MNIST files and weights beside the project and says
-//! so where they are absent. Prints one line per stage, `stage/images`, and their ratio. The two take turns over
+//! so where they are absent. Prints one line per stage, `stage/images`, with its ratio to the forward pass. The three take
+//! turns over
 //! slices of the images, because a shared machine's speed drifts.
 
 use std::path::Path;
@@ -10,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use datasets::{SampleImage, Split, mnist};
 use lookalike::{Database, IngestItem, ItemImage, StoreConfig};
-use plugin_api::{Budget, Image};
+use plugin_api::{Budget, Embedder, Image};
 use vision::{ComputeConfig, Model, ModelManifest, Pixels};
 
-/// Images that each of the two handles before it is the other's turn.
+/// Images that each of the three handles before it is the next one's turn.
 const SLICE: usize = 12_000;
 
 #[expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
@@ -41,7 +43,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = Database::create(&folder.path().join("db"), model.clone(), StoreConfig::default());
     let collection = database.expect("a database").collection_or_create("main").expect("a collection");
-    let (mut forward, mut ingest) = (Duration::ZERO, Duration::ZERO);
+    let [mut forward, mut embed, mut ingest] = [Duration::ZERO; 3];
     for slice in images.chunks(SLICE) {
         // As many images at a time as an ingest hands to the model, but prepared beforehand.
         let prepared: Vec<Pixels> = slice.iter().map(|(_, image)| model.prepare(image)).collect();
@@ -50,6 +52,13 @@ fn main() {
             model.features(batch).expect("features");
         }
         forward += start.elapsed();
+
+        let alone: Vec<Image> = slice.iter().map(|(_, image)| image.clone()).collect();
+        let start = Instant::now();
+        for batch in alone.chunks(256) {
+            model.embed(batch).expect("rows");
+        }
+        embed += start.elapsed();
 
         let items = slice.iter().map(|(key, image)| IngestItem {
             key: key.clone(),
@@ -62,8 +71,9 @@ fn main() {
         ingest += start.elapsed();
         assert_eq!(report.inserted as usize, slice.len());
     }
-    let rate = |elapsed: Duration| images.len() as f64 / elapsed.as_secs_f64();
-    println!("forward/{}  {:8.2?}  {:7.0} images/s", images.len(), forward, rate(forward));
-    println!("ingest/{}   {:8.2?}  {:7.0} images/s", images.len(), ingest, rate(ingest));
-    println!("ratio {:.3}", ingest.as_secs_f64() / forward.as_secs_f64());
+    for (stage, elapsed) in [("forward", forward), ("embed", embed), ("ingest", ingest)] {
+        let rate = images.len() as f64 / elapsed.as_secs_f64();
+        let ratio = elapsed.as_secs_f64() / forward.as_secs_f64();
+        println!("{stage}/{}  {elapsed:8.2?}  {rate:7.0} images/s  {ratio:.3}", images.len());
+    }
 }
