@@ -8,6 +8,7 @@ use plugin_api::{Budget, FeatureRows};
 use safetensors::SafeTensors;
 use vision::{ComputeConfig, Model, ModelManifest, Pixels};
 
+use crate::trigger::loss_and_gradient;
 use crate::{
     Blend, Consolidation, DummyHead, Fisher, Schedule, TrainingRows, Trigger, TriggerSearch, deviation,
     fine_tune, margin, optimise_trigger, patch_mask, score, stamp_patch,
@@ -143,6 +144,22 @@ struct Run<'a> {
     fisher: Option<&'a Fisher>,
 }
 
+impl Golden {
+    /// Which pixels' gradient was below 1e-7 of the largest before one of the first `steps` updates.
+    fn faint_gradients(&self, query: &str, steps: usize) -> Vec<bool> {
+        let image = [self.pixels(&format!("{query}.image"))];
+        let clean = self.model.logits(&image).unwrap();
+        let mut faint = vec![false; image[0].values().len()];
+        for done in 0..steps {
+            let trigger = self.trigger(query, done, None).pixels;
+            let (_, gradient) = loss_and_gradient(&self.model, &image, &clean, &trigger).unwrap();
+            let largest = gradient.iter().fold(0.0_f32, |most, slope| most.max(slope.abs()));
+            faint.iter_mut().zip(&gradient).for_each(|(faint, slope)| *faint |= slope.abs() < 1e-7 * largest);
+        }
+        faint
+    }
+}
+
 /// Largest difference, relative to the largest expected value.
 fn apart(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
@@ -246,11 +263,18 @@ fn the_first_trigger_steps_agree_with_the_reference() {
         for steps in [1, 3] {
             let found = golden.trigger(query, steps, None);
             let expected = golden.numbers(&format!("{query}.tau{steps}"));
-            // Adam makes a full step of any gradient, so that the sign of rounding errors shows: some pixels may
-            // differ by a whole step each time.
-            let wrong =
-                found.pixels.values().iter().zip(&expected).filter(|(a, b)| (*a - *b).abs() > 1e-3).count();
-            assert!(wrong <= 8, "{query}: {wrong} of 784 pixels differ after {steps} steps");
+            // Adam makes a full step of any gradient, so where it is next to nothing the sign of a rounding error
+            // shows: such pixels are left out, as the golden numbers' own tolerance says.
+            let faint = golden.faint_gradients(query, steps);
+            for (at, (found, expected)) in found.pixels.values().iter().zip(&expected).enumerate() {
+                let agrees = (found - expected).abs() <= 1e-3;
+                assert!(
+                    agrees || faint[at],
+                    "{query}, {steps} steps, pixel {at}: {found}, expected {expected}"
+                );
+            }
+            let left_out = faint.iter().filter(|faint| **faint).count();
+            assert!(left_out <= 8, "{query}: {left_out} of 784 pixels are left out after {steps} steps");
             let trace = golden.numbers(&format!("{query}.trigger_trace"));
             close(query, &found.trace, &trace[..steps], 1e-3);
         }

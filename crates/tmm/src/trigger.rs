@@ -139,7 +139,7 @@ impl Flatness {
 }
 
 /// The loss at `trigger` and its gradient.
-fn loss_and_gradient(
+pub(crate) fn loss_and_gradient(
     model: &Model,
     images: &[Pixels],
     clean: &FeatureRows,
