@@ -15,6 +15,7 @@ mod features;
 mod fingerprint;
 mod image;
 mod parameters;
+mod random;
 mod ranking;
 mod reranker;
 mod view;
@@ -28,6 +29,7 @@ pub use features::{FeatureRows, RowsError};
 pub use fingerprint::{Digest, Fingerprint};
 pub use image::{Image, ImageError, MAX_IMAGE_SIDE};
 pub use parameters::{ParameterError, ParameterKind, ParameterSpec, ParameterValue, Parameters};
+pub use random::SplitMix64;
 pub use ranking::{RankingStatus, order_by_score};
 pub use reranker::{
     Artifact, ExemplarSource, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription,

@@ -1,6 +1,6 @@
 //! The background sample: a few exemplars that stand for the whole collection in a reranker's fine-tuning.
 
-use plugin_api::ExemplarId;
+use plugin_api::{ExemplarId, SplitMix64};
 
 use crate::generation::Generation;
 
@@ -33,15 +33,12 @@ pub(crate) fn background(generation: &Generation, size: usize, seed: u64) -> Vec
 }
 
 fn shuffled(ids: impl Iterator<Item = ExemplarId>, seed: u64) -> Vec<ExemplarId> {
-    let mut keyed: Vec<(u64, ExemplarId)> = ids.map(|id| (mix(seed ^ mix(u64::from(id))), id)).collect();
+    let mut keyed: Vec<(u64, ExemplarId)> =
+        ids.map(|id| (hashed(seed ^ hashed(u64::from(id))), id)).collect();
     keyed.sort_unstable();
     keyed.into_iter().map(|(_, id)| id).collect()
 }
 
-/// The finaliser of `SplitMix64` (Steele, Lea and Flood 2014): every input bit reaches every output bit.
-fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+fn hashed(value: u64) -> u64 {
+    SplitMix64::new(value).bits()
 }
