@@ -27,7 +27,11 @@ pub(crate) fn run(args: &StatsArgs, global: &GlobalArgs, output: Output) -> anyh
         batches: stats.batches,
         views: stats.views,
         durability: collection.durability().to_string(),
-        rerankers: collection.rerankers().map(|reranker| reranker.describe().name.to_owned()).collect(),
+        rerankers: collection
+            .rerankers()
+            .iter()
+            .map(|reranker| reranker.describe().name.to_owned())
+            .collect(),
         model: ModelReport::of(&opened.model),
         labels: collection.label_counts(),
     })?;

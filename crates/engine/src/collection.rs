@@ -1,18 +1,18 @@
 //! A collection as an application holds it.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
-use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
 
-use plugin_api::{Embedder, ExemplarId, Fingerprint, Reranker, View};
-use store::{CollectionStats, Page, ReadError, Record, Upserted, WriteBatch, WriteError, WriteReceipt};
+use plugin_api::{ExemplarId, Fingerprint, Reranker, View};
+use store::{
+    CollectionStats, CompactReport, MaintenanceError, Page, ReadError, Record, SegmentSaving, Upserted,
+    VerifyReport, WriteBatch, WriteError, WriteReceipt,
+};
 
-use crate::generation::Generation;
+use crate::generation::{Generation, Serving};
 use crate::matrix::Matrix;
-
-/// Rerankers by name.
-pub(crate) type Rerankers = BTreeMap<&'static str, Arc<dyn Reranker>>;
 
 /// An open collection: exemplars of one model, searchable while they are written.
 ///
@@ -25,12 +25,12 @@ pub struct Collection {
 
 struct Inner {
     stored: Arc<store::Collection>,
-    embedder: Arc<dyn Embedder>,
-    rerankers: Arc<Rerankers>,
     /// Derived state; a write swaps in a new one, so that a search keeps the one it began with.
     generation: RwLock<Arc<Generation>>,
-    /// Held from the write to the swap, so that generations follow each other in the order of their batches.
-    writer: Mutex<()>,
+    /// Held while a generation is made of the one before and swapped in.
+    turn: Mutex<()>,
+    /// Shared by writers; whoever changes the model has it alone, so that no rows of the old one are written after.
+    gate: RwLock<()>,
 }
 
 impl fmt::Debug for Collection {
@@ -40,15 +40,13 @@ impl fmt::Debug for Collection {
 }
 
 impl Collection {
-    /// Loads the derived state: every clean row into memory.
-    pub(crate) fn load(
-        stored: Arc<store::Collection>,
-        embedder: Arc<dyn Embedder>,
-        rerankers: Arc<Rerankers>,
-    ) -> Result<Self, ReadError> {
-        let generation = RwLock::new(Arc::new(load_generation(&stored)?));
+    /// Loads the derived state: every clean row, mapped from files where there are any.
+    pub(crate) fn load(stored: Arc<store::Collection>, serving: Arc<Serving>) -> Result<Self, ReadError> {
+        // Files that are missing are made first: rows are then read from the tree once, and not held in memory.
+        save_rows(&stored);
+        let generation = RwLock::new(Arc::new(load_generation(&stored, serving)?));
         Ok(Self {
-            inner: Arc::new(Inner { stored, embedder, rerankers, generation, writer: Mutex::new(()) }),
+            inner: Arc::new(Inner { stored, generation, turn: Mutex::default(), gate: RwLock::default() }),
         })
     }
 
@@ -58,13 +56,50 @@ impl Collection {
     }
 
     /// Identity of the model that made its features.
-    pub fn fingerprint(&self) -> &Fingerprint {
+    pub fn fingerprint(&self) -> Arc<Fingerprint> {
         self.inner.stored.fingerprint()
     }
 
     /// What an acknowledged write survives, as found out when the collection was opened.
     pub fn durability(&self) -> store::Durability {
         self.inner.stored.durability()
+    }
+
+    /// Why [`Collection::durability`] is not the best there is; `None` if it is.
+    pub fn doubt(&self) -> Option<store::Doubt> {
+        self.inner.stored.doubt()
+    }
+
+    /// The models that rows are kept of.
+    pub fn models(&self) -> Vec<store::Model> {
+        self.inner.stored.catalog().models()
+    }
+
+    /// Makes durable what was written so far, whatever the write mode.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError`] when the disk fails, now or before.
+    pub fn flush(&self) -> Result<(), WriteError> {
+        self.inner.stored.flush()
+    }
+
+    /// Compares everything that is stored with its checksums, and with each other. Searches go on, writers wait.
+    ///
+    /// # Errors
+    ///
+    /// [`MaintenanceError`]; what is wrong with the data is in the report.
+    pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport, MaintenanceError> {
+        self.inner.stored.verify(progress)
+    }
+
+    /// Copies what is live into new files and removes the old, which only grow. Searches go on, writers wait.
+    ///
+    /// # Errors
+    ///
+    /// [`MaintenanceError`]; the collection goes on as it was.
+    pub fn compact(&self, progress: &mut dyn FnMut(u64)) -> Result<CompactReport, MaintenanceError> {
+        self.inner.stored.compact(progress)
     }
 
     /// Number of exemplars.
@@ -127,57 +162,98 @@ impl Collection {
     }
 
     /// The rerankers that searches may name.
-    pub fn rerankers(&self) -> impl Iterator<Item = &dyn Reranker> {
-        self.inner.rerankers.values().map(AsRef::as_ref)
-    }
-
-    pub(crate) fn reranker(&self, name: &str) -> Option<&dyn Reranker> {
-        self.inner.rerankers.get(name).map(AsRef::as_ref)
-    }
-
-    pub(crate) fn reranker_names(&self) -> String {
-        let names: Vec<&str> = self.inner.rerankers.keys().copied().collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    pub fn rerankers(&self) -> Vec<Arc<dyn Reranker>> {
+        self.generation().serving().rerankers.clone()
     }
 
     pub(crate) fn stored(&self) -> Arc<store::Collection> {
         Arc::clone(&self.inner.stored)
     }
 
-    pub(crate) fn embedder(&self) -> &dyn Embedder {
-        self.inner.embedder.as_ref()
-    }
-
     pub(crate) fn generation(&self) -> Arc<Generation> {
         Arc::clone(&self.inner.generation.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes a batch and swaps in the generation that shows it.
-    pub(crate) fn write(&self, batch: WriteBatch) -> Result<WriteReceipt, WriteError> {
-        let _turn = self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Lets the store keep the rows in files where that makes the next opening quicker, and maps what is in memory
+    /// now from there. Files are derived: if it fails, nothing is lost but time and memory.
+    pub(crate) fn keep_rows(&self) {
+        if save_rows(&self.inner.stored)
+            && let Err(error) = self.reload(None)
+        {
+            let error: &(dyn Error + 'static) = &error;
+            tracing::warn!(collection = self.name(), error, "feature rows stay in memory");
+        }
+    }
+
+    /// Swaps in the newest state as the store has it, with another model if one is given.
+    pub(crate) fn reload(&self, serving: Option<Arc<Serving>>) -> Result<(), ReadError> {
+        let _turn = self.turn();
+        let serving = serving.unwrap_or_else(|| Arc::clone(self.generation().serving()));
+        self.swap(load_generation(&self.inner.stored, serving)?);
+        Ok(())
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.inner.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps writers out.
+    pub(crate) fn close_gate(&self) -> RwLockWriteGuard<'_, ()> {
+        self.inner.gate.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a generation the current one. Only for who holds the turn.
+    fn swap(&self, next: Generation) {
+        *self.inner.generation.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+    }
+
+    /// Writes the batch that `prepare` makes, with rows of the current model, and swaps in a generation that shows it.
+    ///
+    /// Several may write at once: the store makes their batches durable together.
+    pub(crate) fn write_with<E: From<WriteError>>(
+        &self,
+        prepare: impl FnOnce(&Generation) -> Result<WriteBatch, E>,
+    ) -> Result<WriteReceipt, E> {
+        let _gate = self.inner.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.generation();
+        let batch = prepare(&generation)?;
         let rows: Vec<Option<Vec<f32>>> = batch.upserts.iter().map(clean_row).collect();
-        let receipt = self.inner.stored.write(batch)?;
+        let receipt = self.inner.stored.write_made_with(batch, generation.model().fingerprint())?;
+        let own = receipt.outcomes.iter().zip(rows).filter_map(|(outcome, row)| match outcome {
+            Upserted::Inserted(id) | Upserted::Replaced { id, .. } => Some((*id, row?)),
+            Upserted::Relabelled(_) | Upserted::Unchanged(_) => None,
+        });
+        self.advance(own.collect());
+        Ok(receipt)
+    }
+
+    /// Swaps in the newest state. `own` are rows that the caller wrote; what others wrote meanwhile is read.
+    fn advance(&self, own: BTreeMap<ExemplarId, Vec<f32>>) {
+        let _turn = self.turn();
         let current = self.generation();
         let catalog = self.inner.stored.catalog();
-
-        let mut added: Vec<(ExemplarId, Vec<f32>)> = receipt
-            .outcomes
-            .iter()
-            .zip(rows)
-            .filter_map(|(outcome, row)| match outcome {
-                Upserted::Inserted(id) | Upserted::Replaced { id, .. } => Some((*id, row?)),
-                Upserted::Relabelled(_) | Upserted::Unchanged(_) => None,
-            })
-            // The same key twice in a batch: the earlier upsert is not live any more.
-            .filter(|(id, _)| catalog.live().contains(*id))
-            .collect();
-        added.sort_unstable_by_key(|(id, _)| *id);
-        added.dedup_by_key(|(id, _)| *id);
-
+        if catalog.batch() == current.catalog().batch() {
+            return;
+        }
+        let mut added = own;
+        let mut ids = current.catalog().next_id()..catalog.next_id();
+        added.retain(|id, _| ids.contains(id) && catalog.live().contains(*id));
+        let others: Vec<ExemplarId> =
+            ids.by_ref().filter(|id| catalog.live().contains(*id) && !added.contains_key(id)).collect();
+        if !others.is_empty() {
+            match self.inner.stored.rows_in(&catalog, View::CLEAN, &others) {
+                Ok(rows) => added.extend(others.into_iter().zip(rows.rows().map(<[f32]>::to_vec))),
+                Err(error) => {
+                    // The rows were written a moment ago; without them their exemplars are not found until they are
+                    // read again, by the next opening for instance.
+                    let error: &(dyn Error + 'static) = &error;
+                    tracing::error!(collection = self.name(), error, "new rows cannot be read back");
+                }
+            }
+        }
+        let added: Vec<(ExemplarId, Vec<f32>)> = added.into_iter().collect();
         let clean = current.clean().with_rows(catalog.live(), &added);
-        let next = Arc::new(Generation::new(catalog, clean));
-        *self.inner.generation.write().unwrap_or_else(PoisonError::into_inner) = next;
-        Ok(receipt)
+        self.swap(Generation::new(catalog, clean, Arc::clone(current.serving())));
     }
 }
 
@@ -185,18 +261,183 @@ fn clean_row(exemplar: &store::NewExemplar) -> Option<Vec<f32>> {
     exemplar.rows.iter().find(|(view, _)| view == View::CLEAN).map(|(_, row)| row.clone())
 }
 
-fn load_generation(stored: &store::Collection) -> Result<Generation, ReadError> {
+/// Writes the files of rows that are worth it; returns whether there were any.
+fn save_rows(stored: &store::Collection) -> bool {
+    if stored.catalog().live().is_empty() {
+        // There may be no clean view yet.
+        return false;
+    }
+    match stored.save_segments(View::CLEAN, SegmentSaving::Worthwhile) {
+        Ok(written) => written > 0,
+        Err(error) => {
+            let error: &(dyn Error + 'static) = &error;
+            tracing::warn!(collection = stored.name(), error, "feature rows are not kept in files");
+            false
+        }
+    }
+}
+
+fn load_generation(stored: &store::Collection, serving: Arc<Serving>) -> Result<Generation, ReadError> {
     let catalog = stored.catalog();
-    let mut clean = Matrix::new(stored.fingerprint().dimension as usize);
+    let dimension = catalog.fingerprint().dimension as usize;
     if catalog.live().is_empty() {
         // Nothing was ever written under the name of the clean view, or nothing of it is left.
-        return Ok(Generation::new(catalog, clean));
+        return Ok(Generation::new(catalog, Matrix::new(dimension), serving));
     }
-    stored.scan_rows(View::CLEAN, 0, &mut |id, row| {
-        if catalog.live().contains(id) {
-            clean.push(id, row);
+    let segments = stored.load_segments(&catalog, View::CLEAN)?;
+    let clean = Matrix::of_segments(dimension, &segments);
+    Ok(Generation::new(catalog, clean, serving))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use plugin_api::{Budget, Digest, EmbedError, Embedder, FeatureRows, Image};
+    use store::StoreConfig;
+
+    use super::*;
+    use crate::{Database, IngestItem, ItemImage, Metric, Query};
+
+    const SAMPLES: usize = 6;
+
+    /// The features of an image are its samples.
+    struct Samples(Fingerprint);
+
+    impl Embedder for Samples {
+        fn fingerprint(&self) -> &Fingerprint {
+            &self.0
         }
-        ControlFlow::Continue(())
-    })?;
-    Ok(Generation::new(catalog, clean))
+
+        fn embed(&self, images: &[Image]) -> Result<FeatureRows, EmbedError> {
+            let values = images.iter().flat_map(|image| image.samples().iter().map(|s| f32::from(*s)));
+            FeatureRows::new(SAMPLES, values.collect()).map_err(EmbedError::new)
+        }
+    }
+
+    fn embedder() -> Arc<dyn Embedder> {
+        let (weights, preprocessing) = (Digest([1; 32]), Digest([2; 32]));
+        Arc::new(Samples(Fingerprint {
+            model: "samples".to_owned(),
+            weights,
+            preprocessing,
+            dimension: SAMPLES as u32,
+        }))
+    }
+
+    fn image(number: u32) -> Image {
+        let hash = u64::from(number).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes();
+        Image::new(1, SAMPLES, 1, hash[..SAMPLES].to_vec()).unwrap()
+    }
+
+    fn ingest(collection: &Collection, numbers: std::ops::Range<u32>) {
+        let items = numbers.map(|number| IngestItem {
+            key: number.to_string(),
+            image: ItemImage::Decoded(image(number)),
+            label: None,
+            tags: [].into(),
+        });
+        collection.ingest(items, &Budget::unlimited(), &mut |_| {}).unwrap();
+    }
+
+    fn reopened(root: &Path) -> Collection {
+        let database = Database::open(root, embedder(), StoreConfig::default()).unwrap();
+        database.collection("main").unwrap()
+    }
+
+    /// Hits of some queries by every metric, as id and score.
+    fn hits(collection: &Collection) -> Vec<(ExemplarId, f32)> {
+        let queries = [0, 7, 5_000, 90_000].map(|number| Metric::ALL.map(|metric| (number, metric)));
+        let search = |(number, metric)| {
+            let query = Query { metric, hits: 20, ..Query::decoded(image(number)) };
+            collection.search(&query).unwrap().hits
+        };
+        queries.into_iter().flatten().flat_map(search).map(|hit| (hit.id, hit.stages[0].score)).collect()
+    }
+
+    fn rows(collection: &Collection) -> Vec<(ExemplarId, Vec<f32>)> {
+        let generation = collection.generation();
+        let row = |id| (id, generation.clean().row(id).unwrap().to_vec());
+        generation.catalog().live().iter().map(row).collect()
+    }
+
+    type Answers = (Vec<(ExemplarId, f32)>, Vec<(ExemplarId, Vec<f32>)>);
+
+    fn answers(collection: &Collection) -> Answers {
+        (hits(collection), rows(collection))
+    }
+
+    fn assert_alike((found_hits, found_rows): &Answers, (hits, rows): &Answers) {
+        assert!(found_rows == rows, "rows differ");
+        assert_eq!(found_hits.len(), hits.len());
+        for (found, expected) in found_hits.iter().zip(hits) {
+            assert_eq!(found.0, expected.0);
+            // The covariance is summed block by block, and where blocks begin depends on what was deleted when.
+            assert!((found.1 - expected.1).abs() < 1e-4, "{found:?}, expected {expected:?}");
+        }
+    }
+
+    fn files(root: &Path) -> PathBuf {
+        root.join("collections/main/features")
+    }
+
+    #[test]
+    fn searches_answer_alike_with_files_of_rows_and_without() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("database");
+        let database = Database::create(&root, embedder(), StoreConfig::default()).unwrap();
+        let fresh = database.collection_or_create("main").unwrap();
+        ingest(&fresh, 0..4_000);
+        assert!(!files(&root).exists());
+        fresh.stored().save_segments(View::CLEAN, SegmentSaving::Everything).unwrap();
+        fresh.delete(&["0".to_owned(), "1024".to_owned(), "3999".to_owned()]).unwrap();
+        let expected = answers(&fresh);
+        drop((database, fresh));
+
+        let mapped = reopened(&root);
+        assert_eq!(mapped.generation().clean().len(), 4_000);
+        assert_alike(&answers(&mapped), &expected);
+        drop(mapped);
+
+        std::fs::remove_dir_all(files(&root)).unwrap();
+        let read = reopened(&root);
+        assert_eq!(read.generation().clean().len(), 3_997);
+        assert_alike(&answers(&read), &expected);
+    }
+
+    #[test]
+    fn files_that_are_worth_it_are_written_by_an_ingest_and_again_when_they_are_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("database");
+        let database = Database::create(&root, embedder(), StoreConfig::default()).unwrap();
+        let fresh = database.collection_or_create("main").unwrap();
+        ingest(&fresh, 0..3_000);
+        let expected = rows(&fresh);
+        ingest(&fresh, 3_000..5_000);
+        assert!(files(&root).exists());
+        assert_eq!(rows(&fresh)[..3_000], expected);
+        drop((database, fresh));
+        std::fs::remove_dir_all(files(&root)).unwrap();
+        assert_eq!(rows(&reopened(&root))[..3_000], expected);
+        assert!(files(&root).exists());
+    }
+
+    #[test]
+    fn writes_after_the_rows_were_mapped_do_not_touch_an_older_generation() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("database");
+        let database = Database::create(&root, embedder(), StoreConfig::default()).unwrap();
+        ingest(&database.collection_or_create("main").unwrap(), 0..4_500);
+        drop(database);
+
+        let mapped = reopened(&root);
+        let before = mapped.generation();
+        ingest(&mapped, 4_500..9_700);
+        mapped.delete(&["4499".to_owned()]).unwrap();
+        assert_eq!((before.clean().len(), before.clean().row(4_500)), (4_500, None));
+        assert!(before.clean().row(4_499).is_some());
+        let expected = answers(&mapped);
+        drop((before, mapped));
+        assert_alike(&answers(&reopened(&root)), &expected);
+    }
 }

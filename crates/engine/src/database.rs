@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use plugin_api::{Embedder, Fingerprint, Reranker};
-use store::{ReadError, Store, StoreConfig, WriteError};
+use plugin_api::{Budget, Embedder, Fingerprint, Reranker};
+use store::{ArchiveError, ArchiveReport, Model, ReadError, Store, StoreConfig, WriteError};
 use thiserror::Error;
 
-use crate::collection::{Collection, Rerankers};
+use crate::collection::Collection;
+use crate::generation::Serving;
+use crate::rebuild::{self, RebuildError, RebuildEstimate, RebuildProgress, RebuildReport};
 
 /// Why a database or one of its collections could not be opened.
 #[derive(Debug, Error)]
@@ -21,7 +24,7 @@ pub enum OpenError {
     /// The collection's rows were made by another model.
     #[error(
         "collection \"{collection}\" was made with {stored}, the model given is {given}; \
-         open it with its own model, or ingest the images into a new collection"
+         open it with its own model, or embed its images again with `lookalike rebuild`"
     )]
     Fingerprint {
         /// The collection.
@@ -38,6 +41,15 @@ pub enum OpenError {
         name: String,
         /// Those that exist.
         known: String,
+    },
+    /// Rows of the database's model could not be made, or returned to.
+    #[error("the rows of collection \"{collection}\" stay as they are")]
+    Rebuild {
+        /// The collection.
+        collection: String,
+        /// Why.
+        #[source]
+        source: RebuildError,
     },
     /// The rows could not be loaded.
     #[error("the feature rows of collection \"{collection}\" cannot be loaded")]
@@ -56,8 +68,7 @@ pub enum OpenError {
 /// number of threads. Dropping the database and its collections closes it.
 pub struct Database {
     store: Store,
-    embedder: Arc<dyn Embedder>,
-    rerankers: Arc<Rerankers>,
+    serving: Arc<Serving>,
     /// Opened collections: loading rows twice would take twice the memory and give two in-memory truths.
     open: Mutex<BTreeMap<String, Collection>>,
 }
@@ -66,7 +77,7 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Database")
             .field("root", &self.store.root())
-            .field("model", &self.embedder.fingerprint().model)
+            .field("model", &self.serving.embedder.fingerprint().model)
             .finish_non_exhaustive()
     }
 }
@@ -92,14 +103,15 @@ impl Database {
     }
 
     fn with(store: Store, embedder: Arc<dyn Embedder>) -> Self {
-        Self { store, embedder, rerankers: Arc::default(), open: Mutex::default() }
+        let serving = Arc::new(Serving { embedder, rerankers: Vec::new() });
+        Self { store, serving, open: Mutex::default() }
     }
 
     /// The same database with a reranker that searches may name. Register rerankers before opening collections:
     /// a collection knows those that were there when it was opened.
     #[must_use]
     pub fn with_reranker(mut self, reranker: Arc<dyn Reranker>) -> Self {
-        Arc::make_mut(&mut self.rerankers).insert(reranker.describe().name, reranker);
+        Arc::make_mut(&mut self.serving).rerankers.push(reranker);
         self
     }
 
@@ -110,7 +122,7 @@ impl Database {
 
     /// Identity of the model that the database was opened with.
     pub fn fingerprint(&self) -> &Fingerprint {
-        self.embedder.fingerprint()
+        self.serving.embedder.fingerprint()
     }
 
     /// Names of the collections, in order.
@@ -134,7 +146,7 @@ impl Database {
         }
         let stored = match self.store.collection(name)? {
             Some(stored) => stored,
-            None => self.store.create_collection(name, self.embedder.fingerprint())?,
+            None => self.store.create_collection(name, self.serving.embedder.fingerprint())?,
         };
         self.load(stored, &mut open)
     }
@@ -152,9 +164,7 @@ impl Database {
         if let Some(stored) = self.store.collection(name)? {
             return self.load(stored, &mut open);
         }
-        let known = self.store.collection_names().unwrap_or_default();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        Err(OpenError::Missing { name: name.to_owned(), known })
+        Err(self.missing(name))
     }
 
     /// Deletes a collection with everything in it; false when there was none.
@@ -167,22 +177,108 @@ impl Database {
         self.store.drop_collection(name)
     }
 
+    /// Embeds the images of a collection by the database's model, and has its rows served from then on. This is how a
+    /// collection of another model is opened with this one.
+    ///
+    /// Interrupted by its budget or the end of the process, the same call goes on where it was; until it is done, the
+    /// collection is that of the old model. With the collection's own model it completes missing rows.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when the collection cannot be opened; [`RebuildError`] otherwise, as
+    /// [`OpenError::Rebuild`].
+    pub fn rebuild(
+        &self,
+        name: &str,
+        budget: &Budget,
+        progress: &mut dyn FnMut(&RebuildProgress),
+    ) -> Result<RebuildReport, OpenError> {
+        let stored = self.stored(name)?;
+        let embedder = self.serving.embedder.as_ref();
+        rebuild::rebuild_stored(&stored, embedder, budget, progress).map_err(|e| failed(name, e))
+    }
+
+    /// What [`Database::rebuild`] would cost. A few images are embedded for it; nothing is changed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Database::rebuild`].
+    pub fn estimate_rebuild(&self, name: &str) -> Result<RebuildEstimate, OpenError> {
+        let stored = self.stored(name)?;
+        rebuild::estimate(&stored, self.serving.embedder.as_ref()).map_err(|e| failed(name, e))
+    }
+
+    /// Has the rows served that a collection had before its last rebuild, which must be those of the database's model.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Collection::rollback`], as [`OpenError::Rebuild`].
+    pub fn rollback(&self, name: &str) -> Result<(), OpenError> {
+        let stored = self.stored(name)?;
+        rebuild::roll_back(&stored, self.fingerprint()).map_err(|e| failed(name, e.into()))
+    }
+
+    /// The models that a collection keeps rows of.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when the collection cannot be opened.
+    pub fn models(&self, name: &str) -> Result<Vec<Model>, OpenError> {
+        Ok(self.stored(name)?.catalog().models())
+    }
+
+    /// Writes everything into an archive: all collections, and files under their names, for instance the model's
+    /// weights. [`restore`](crate::restore) makes a database of it.
+    ///
+    /// Searches go on meanwhile; writers to a collection wait while it is copied. `progress` is called with the bytes
+    /// written so far.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError`]. What was written is no archive then.
+    pub fn backup(
+        &self,
+        to: impl Write,
+        files: &[(String, PathBuf)],
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<ArchiveReport, ArchiveError> {
+        self.store.backup(to, files, progress)
+    }
+
+    /// A collection of whatever model, without its rows in memory.
+    fn stored(&self, name: &str) -> Result<Arc<store::Collection>, OpenError> {
+        match self.store.collection(name)? {
+            Some(stored) => Ok(stored),
+            None => Err(self.missing(name)),
+        }
+    }
+
+    fn missing(&self, name: &str) -> OpenError {
+        let known = self.store.collection_names().unwrap_or_default();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        OpenError::Missing { name: name.to_owned(), known }
+    }
+
     fn load(
         &self,
         stored: Arc<store::Collection>,
         open: &mut BTreeMap<String, Collection>,
     ) -> Result<Collection, OpenError> {
-        if stored.fingerprint() != self.embedder.fingerprint() {
+        if *stored.fingerprint() != *self.serving.embedder.fingerprint() {
             return Err(OpenError::Fingerprint {
                 collection: stored.name().to_owned(),
-                stored: Box::new(stored.fingerprint().clone()),
-                given: Box::new(self.embedder.fingerprint().clone()),
+                stored: Box::new((*stored.fingerprint()).clone()),
+                given: Box::new(self.serving.embedder.fingerprint().clone()),
             });
         }
         let name = stored.name().to_owned();
-        let collection = Collection::load(stored, Arc::clone(&self.embedder), Arc::clone(&self.rerankers))
+        let collection = Collection::load(stored, Arc::clone(&self.serving))
             .map_err(|source| OpenError::Load { collection: name.clone(), source })?;
         open.insert(name, collection.clone());
         Ok(collection)
     }
+}
+
+fn failed(collection: &str, source: RebuildError) -> OpenError {
+    OpenError::Rebuild { collection: collection.to_owned(), source }
 }

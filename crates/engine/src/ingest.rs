@@ -1,117 +1,35 @@
 //! Storing images: decode -> embed -> store, in batches, with a report of what was refused and why.
 
+mod duplicate;
+mod item;
 mod pipeline;
+mod report;
 
-use std::collections::BTreeMap;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use plugin_api::{Budget, Completion, EmbedError, ExemplarId, FeatureRows, Image, View};
+use plugin_api::{Budget, Digest, EmbedError, Embedder, ExemplarId, FeatureRows, Image, View};
 use rayon::prelude::*;
-use store::{NewExemplar, TagValue, Upserted, WriteBatch, WriteError, content_digest};
+use store::{NewExemplar, WriteBatch, WriteError, WriteReceipt, content_digest};
 use thiserror::Error;
 use tracing::info_span;
 
+pub use self::duplicate::DuplicatePolicy;
+use self::duplicate::{Admission, admit};
+pub(crate) use self::item::Incoming;
+pub use self::item::{IngestItem, ItemImage};
+use self::item::{read_file, take_batch};
 use self::pipeline::{FEEDERS, Input, ModelTurn, Numbered, in_order};
+pub use self::report::{IngestProgress, IngestReport, MAX_REFUSALS_KEPT, Refusal, RefusalReason};
 use crate::collection::Collection;
-use crate::decode::{DecodeError, MAX_ENCODED_BYTES, decode, encode_png};
-
-/// Images in one batch: large enough that a flush costs little beside embedding, small enough that a kill loses
-/// little work.
-const BATCH_IMAGES: usize = 256;
-
-/// Encoded bytes after which a batch is closed early, so that large photographs do not pile up in memory.
-const BATCH_BYTES: usize = 16 * 1024 * 1024;
+use crate::decode::{DecodeError, decode, encode_png};
+use crate::generation::Generation;
 
 /// Batches that may wait between embedding and storing.
 const WAITING_BATCHES: usize = 2;
-
-/// Refusals that a report keeps in full; further ones are counted.
-pub const MAX_REFUSALS_KEPT: usize = 1000;
-
-/// One image to store.
-#[derive(Debug, Clone)]
-pub struct IngestItem {
-    /// The user's own name for it, 1 to 255 bytes. An exemplar of the same key is replaced.
-    pub key: String,
-    /// The image.
-    pub image: ItemImage,
-    /// Its label.
-    pub label: Option<String>,
-    /// Its tags.
-    pub tags: BTreeMap<String, TagValue>,
-}
-
-/// Where an image comes from.
-#[derive(Debug, Clone)]
-pub enum ItemImage {
-    /// PNG, JPEG, PPM/PGM, BMP or WebP bytes, stored as they are.
-    Encoded(Vec<u8>),
-    /// A file with such bytes; it is read when its turn comes.
-    File(PathBuf),
-    /// Decoded pixels, stored as PNG.
-    Decoded(Image),
-}
-
-/// How far an ingest has come. Every image counted in `stored` or `unchanged` survives a kill from here on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct IngestProgress {
-    /// Images taken from the input and settled: stored, unchanged or refused.
-    pub settled: u64,
-    /// Images written, whether new, replaced or relabelled.
-    pub stored: u64,
-    /// Images that were already there, with the same content, label and tags.
-    pub unchanged: u64,
-    /// Images refused.
-    pub refused: u64,
-}
-
-/// What an ingest did.
-#[derive(Debug)]
-pub struct IngestReport {
-    /// Images that were new.
-    pub inserted: u64,
-    /// Images that took the place of another content under the same key.
-    pub replaced: u64,
-    /// Images whose label or tags changed while the content stayed.
-    pub relabelled: u64,
-    /// Images that were already there as they are.
-    pub unchanged: u64,
-    /// Number of images refused.
-    pub refused: u64,
-    /// The first [`MAX_REFUSALS_KEPT`] refusals, in input order.
-    pub refusals: Vec<Refusal>,
-    /// Whether the input was read to its end.
-    pub completion: Completion,
-    /// Wall-clock time of the whole.
-    pub elapsed: Duration,
-    /// Part of it that the model ran.
-    pub embedding: Duration,
-}
-
-/// One image that was not stored.
-#[derive(Debug)]
-pub struct Refusal {
-    /// Its key.
-    pub key: String,
-    /// Why.
-    pub reason: RefusalReason,
-}
-
-/// Why one image was not stored, while the ingest went on.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum RefusalReason {
-    /// The bytes are no image.
-    #[error(transparent)]
-    Decode(#[from] DecodeError),
-    /// The key, the label or a tag is outside the store's limits.
-    #[error(transparent)]
-    Limit(#[from] store::Refusal),
-}
 
 /// Why an ingest ended before its input did. What was reported as stored is stored.
 #[derive(Debug, Error)]
@@ -134,6 +52,9 @@ pub enum IngestError {
         /// The collection's dimension.
         expected: usize,
     },
+    /// A model became current during the ingest, and an image could not be decoded again for it.
+    #[error("decode: an image cannot be embedded again by the model that is current now")]
+    Decode(#[from] DecodeError),
     /// A batch could not be written.
     #[error("store: a batch could not be written")]
     Write(#[from] WriteError),
@@ -142,32 +63,39 @@ pub enum IngestError {
     Read(#[from] store::ReadError),
 }
 
-/// A batch between two stages, with the refusals that came before it.
+/// How an ingest treats what it is given. The default keeps everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IngestOptions {
+    /// What becomes of an image whose very bytes are stored under another key.
+    pub duplicates: DuplicatePolicy,
+}
+
+/// A batch between two stages; what it holds carries its place in the batch, so that refusals of different stages
+/// come into input order.
 struct Embedded {
-    exemplars: Vec<NewExemplar>,
-    refusals: Vec<Refusal>,
+    exemplars: Vec<Placed<Prepared>>,
+    refusals: Vec<Placed<Refusal>>,
+    /// The model that makes the rows of this batch.
+    model: Arc<dyn Embedder>,
+}
+
+/// A value with its place in its batch.
+struct Placed<T> {
+    place: usize,
+    value: T,
 }
 
 /// One image after decoding.
 struct Prepared {
     exemplar: NewExemplar,
-    /// The image to embed, or the row that its unchanged content already has.
-    features: Features,
-}
-
-enum Features {
-    Embed(Image),
-    Known(Vec<f32>),
+    /// Digest of the encoded image.
+    content: Digest,
+    /// The image to embed; `None` once the exemplar has its row.
+    image: Option<Image>,
 }
 
 impl Collection {
-    /// Stores images, batch by batch, in the order of `items`.
-    ///
-    /// Running the same ingest again changes nothing: images that are there with the same content, label and tags
-    /// are not even embedded. An image that cannot be decoded or is outside a limit is refused by itself, and the
-    /// ingest goes on. Two batches are under way at a time; they are stored in input order. `progress` is called after every batch that the store has acknowledged; what it counts as
-    /// stored survives a kill. When the budget runs out, the
-    /// ingest ends after the batches in hand.
+    /// Stores images, batch by batch, in the order of `items`, as [`Collection::ingest_with`] does it by default.
     ///
     /// # Errors
     ///
@@ -181,18 +109,56 @@ impl Collection {
     where
         Items: IntoIterator<Item = IngestItem, IntoIter: Send>,
     {
+        self.ingest_with(items, &IngestOptions::default(), budget, progress)
+    }
+
+    /// Stores images, batch by batch, in the order of `items`.
+    ///
+    /// Running the same ingest again changes nothing: images that are there with the same content, label and tags
+    /// are not even embedded. An image that cannot be decoded or is outside a limit is refused by itself, and the
+    /// ingest goes on. Two batches are under way at a time; they are stored in input order. `progress` is called
+    /// after every batch that the store has acknowledged; what it counts as stored survives a kill. When the budget
+    /// runs out, the ingest ends after the batches in hand. At the end, new rows are written into files if they are
+    /// many, so that they are mapped from there, now and at the next opening; that takes some seconds after a large
+    /// ingest, and is never an error.
+    ///
+    /// # Errors
+    ///
+    /// [`IngestError`] when the model or the disk fails; everything acknowledged before stays.
+    pub fn ingest_with<Items>(
+        &self,
+        items: Items,
+        options: &IngestOptions,
+        budget: &Budget,
+        progress: &mut (dyn FnMut(&IngestProgress) + Send),
+    ) -> Result<IngestReport, IngestError>
+    where
+        Items: IntoIterator<Item = IngestItem, IntoIter: Send>,
+    {
+        let items = items.into_iter().map(|item| Incoming::Item(item, None));
+        self.ingest_incoming(items, options, budget, progress)
+    }
+
+    pub(crate) fn ingest_incoming(
+        &self,
+        items: impl Iterator<Item = Incoming> + Send,
+        options: &IngestOptions,
+        budget: &Budget,
+        progress: &mut (dyn FnMut(&IngestProgress) + Send),
+    ) -> Result<IngestReport, IngestError> {
         let start = Instant::now();
-        let input = Input::new(items.into_iter());
+        let input = Input::new(items);
         let turn = ModelTurn::default();
         let (sender, receiver) = sync_channel(WAITING_BATCHES);
         // Writing has its own thread: the disk flushes one batch while the model works on the next.
         thread::scope(|scope| {
-            let writer = scope.spawn(|| self.store_batches(in_order(receiver), progress));
+            let writer = scope.spawn(|| self.store_batches(in_order(receiver), options.duplicates, progress));
             let feeders: Vec<_> = (0..FEEDERS)
                 .map(|_| {
                     let (input, turn, sender) = (&input, &turn, sender.clone());
+                    let duplicates = options.duplicates;
                     scope.spawn(move || {
-                        let fed = self.feed(input, turn, budget, &sender);
+                        let fed = self.feed(input, turn, duplicates, budget, &sender);
                         if fed.is_err() {
                             input.stop();
                         }
@@ -204,6 +170,7 @@ impl Collection {
             drop(sender);
             let fed = feeders.into_iter().map(joined).fold(Ok(()), Result::and);
             let mut report = joined(writer)?;
+            self.keep_rows();
             fed?;
             report.completion = input.completion();
             report.embedding = turn.total();
@@ -214,17 +181,17 @@ impl Collection {
 
     /// Decodes and embeds batch after batch; ends early when the writer has given up (its error is the one to
     /// report).
-    fn feed<I: Iterator<Item = IngestItem>>(
+    fn feed<I: Iterator<Item = Incoming>>(
         &self,
         input: &Input<I>,
         turn: &ModelTurn,
+        duplicates: DuplicatePolicy,
         budget: &Budget,
         sender: &SyncSender<Numbered<Embedded>>,
     ) -> Result<(), IngestError> {
         while let Some(Numbered { number, value }) = input.batch(budget, take_batch) {
-            let (prepared, refusals) = self.prepare(value)?;
-            let exemplars = self.embed(prepared, turn)?;
-            let value = Embedded { exemplars, refusals };
+            let mut value = self.prepare(value, duplicates)?;
+            embed(&mut value, turn)?;
             if sender.send(Numbered { number, value }).is_err() {
                 break;
             }
@@ -233,115 +200,110 @@ impl Collection {
     }
 
     /// Stage `decode`, on all cores.
-    fn prepare(&self, batch: Vec<IngestItem>) -> Result<(Vec<Prepared>, Vec<Refusal>), IngestError> {
+    fn prepare(&self, batch: Vec<Incoming>, duplicates: DuplicatePolicy) -> Result<Embedded, IngestError> {
         let _span = info_span!("stage", name = "decode", n = batch.len()).entered();
-        let outcomes: Vec<Result<Prepared, (String, Prevented)>> = batch
+        // Rows that are known and rows that are made must be of one model.
+        let generation = self.generation();
+        let outcomes: Vec<Result<Prepared, Prevented>> = batch
             .into_par_iter()
-            .map(|item| {
-                let key = item.key.clone();
-                self.prepare_one(item).map_err(|prevented| (key, prevented))
+            .map(|incoming| match incoming {
+                Incoming::Refused(refusal) => Err(Prevented::Refused(refusal)),
+                Incoming::Item(item, row) => {
+                    let key = item.key.clone();
+                    let mut prepared =
+                        prepare_one(item).map_err(|reason| Prevented::Refused(Refusal { key, reason }))?;
+                    self.find_row(&generation, &mut prepared, row, duplicates)
+                        .map_err(Prevented::Unreadable)?;
+                    Ok(prepared)
+                }
             })
             .collect();
-        let mut prepared = Vec::with_capacity(outcomes.len());
-        let mut refusals = Vec::new();
-        for outcome in outcomes {
+        let exemplars = Vec::with_capacity(outcomes.len());
+        let mut embedded =
+            Embedded { exemplars, refusals: Vec::new(), model: Arc::clone(generation.model()) };
+        for (place, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
-                Ok(image) => prepared.push(image),
-                Err((key, Prevented::Refused(reason))) => refusals.push(Refusal { key, reason }),
-                Err((_, Prevented::Unreadable(error))) => return Err(IngestError::Read(error)),
+                Ok(value) => embedded.exemplars.push(Placed { place, value }),
+                Err(Prevented::Refused(value)) => embedded.refusals.push(Placed { place, value }),
+                Err(Prevented::Unreadable(error)) => return Err(IngestError::Read(error)),
             }
         }
-        Ok((prepared, refusals))
+        Ok(embedded)
     }
 
-    fn prepare_one(&self, item: IngestItem) -> Result<Prepared, Prevented> {
-        let refused = |error: DecodeError| Prevented::Refused(error.into());
-        let (bytes, image, media_type) = match item.image {
-            ItemImage::Decoded(image) => (encode_png(&image).map_err(refused)?, image, "image/png"),
-            ItemImage::Encoded(bytes) => {
-                let decoded = decode(&bytes).map_err(refused)?;
-                (bytes, decoded.image, decoded.media_type)
-            }
-            ItemImage::File(path) => {
-                let bytes = read_file(&path).map_err(refused)?;
-                let decoded = decode(&bytes).map_err(refused)?;
-                (bytes, decoded.image, decoded.media_type)
-            }
-        };
-        let exemplar = NewExemplar {
-            key: item.key,
-            label: item.label,
-            tags: item.tags,
-            image: bytes,
-            media_type: media_type.to_owned(),
-            height: image.height() as u32,
-            width: image.width() as u32,
-            channels: image.channels() as u8,
-            rows: Vec::new(),
-        };
-        exemplar.check_description().map_err(|error| Prevented::Refused(error.into()))?;
-        let known = self.known_row(&exemplar).map_err(Prevented::Unreadable)?;
-        Ok(Prepared { exemplar, features: known.map_or(Features::Embed(image), Features::Known) })
+    /// Gives an exemplar its clean row where no model is needed for it: its content is stored, or it brought one.
+    fn find_row(
+        &self,
+        generation: &Generation,
+        prepared: &mut Prepared,
+        brought: Option<Vec<f32>>,
+        duplicates: DuplicatePolicy,
+    ) -> Result<(), store::ReadError> {
+        let known = self.known_row(generation, prepared, duplicates)?;
+        if let Some(row) = known.or(brought) {
+            prepared.exemplar.rows.push((View::CLEAN.to_owned(), row));
+            prepared.image = None;
+        }
+        Ok(())
     }
 
-    /// The clean row of an exemplar whose content is stored under the same key already.
-    fn known_row(&self, exemplar: &NewExemplar) -> Result<Option<Vec<f32>>, store::ReadError> {
+    /// The clean row of content that is stored under the same key, or, where duplicates are looked for anyway, under
+    /// any key.
+    fn known_row(
+        &self,
+        generation: &Generation,
+        prepared: &Prepared,
+        duplicates: DuplicatePolicy,
+    ) -> Result<Option<Vec<f32>>, store::ReadError> {
         let stored = self.stored();
-        let Some(id) = stored.id_of(&exemplar.key)? else { return Ok(None) };
-        let Some(record) = stored.record(id)? else { return Ok(None) };
-        if record.content != content_digest(&exemplar.image) {
-            return Ok(None);
+        let mut same = None;
+        if let Some(id) = stored.id_of(&prepared.exemplar.key)?
+            && let Some(record) = stored.record(id)?
+            && record.content == prepared.content
+        {
+            same = Some(id);
+        } else if duplicates != DuplicatePolicy::Keep {
+            same = stored.ids_of_content(&prepared.content)?.first().copied();
         }
-        Ok(self.generation().clean().row(id).map(<[f32]>::to_vec))
+        Ok(same.and_then(|id| generation.clean().row(id).map(<[f32]>::to_vec)))
     }
 
-    /// Stage `embed`.
-    fn embed(&self, prepared: Vec<Prepared>, turn: &ModelTurn) -> Result<Vec<NewExemplar>, IngestError> {
-        let mut images = Vec::with_capacity(prepared.len());
-        let mut exemplars = Vec::with_capacity(prepared.len());
-        let mut waiting = Vec::with_capacity(prepared.len());
-        for Prepared { mut exemplar, features } in prepared {
-            match features {
-                Features::Known(row) => exemplar.rows.push((View::CLEAN.to_owned(), row)),
-                Features::Embed(image) => {
-                    waiting.push(exemplars.len());
-                    images.push(image);
-                }
+    /// Writes exemplars with their rows. If another model has become current since these were made, the images are
+    /// embedded again by that one.
+    fn write_embedded(
+        &self,
+        mut exemplars: Vec<NewExemplar>,
+        model: &dyn Embedder,
+    ) -> Result<WriteReceipt, IngestError> {
+        self.write_with(|generation| {
+            if generation.model().fingerprint() != model.fingerprint() {
+                embed_again(&mut exemplars, generation.model().as_ref())?;
             }
-            exemplars.push(exemplar);
-        }
-        if images.is_empty() {
-            return Ok(exemplars);
-        }
-        let _span = info_span!("stage", name = "embed", n = images.len()).entered();
-        let rows: FeatureRows = turn.take(|| self.embedder().embed(&images))?;
-        let expected = self.fingerprint().dimension as usize;
-        if rows.len() != images.len() || rows.dimension() != expected {
-            let (found_rows, found, images) = (rows.len(), rows.dimension(), images.len());
-            return Err(IngestError::Rows { found_rows, found, images, expected });
-        }
-        for (place, row) in waiting.into_iter().zip(rows.rows()) {
-            exemplars[place].rows.push((View::CLEAN.to_owned(), row.to_vec()));
-        }
-        Ok(exemplars)
+            Ok(WriteBatch { upserts: exemplars, deletes: Vec::new() })
+        })
     }
 
     /// Stage `store`: writes batches until there are no more.
     fn store_batches(
         &self,
         batches: impl Iterator<Item = Embedded>,
+        duplicates: DuplicatePolicy,
         progress: &mut (dyn FnMut(&IngestProgress) + Send),
     ) -> Result<IngestReport, IngestError> {
         let mut report = IngestReport::empty();
-        for Embedded { exemplars, refusals } in batches {
+        for Embedded { exemplars, mut refusals, model } in batches {
             let _span = info_span!("stage", name = "store", n = exemplars.len()).entered();
-            if !exemplars.is_empty() {
-                let outcomes = self.write(WriteBatch { upserts: exemplars, deletes: Vec::new() })?.outcomes;
+            // Whether an image is a duplicate is decided here, where all before it is stored: the first one wins,
+            // however the stages before took turns.
+            let Admission { admitted, refused, skipped } = admit(&self.stored(), exemplars, duplicates)?;
+            if !admitted.is_empty() {
+                let outcomes = self.write_embedded(admitted, model.as_ref())?.outcomes;
                 outcomes.into_iter().for_each(|outcome| report.count(outcome));
             }
-            report.refused += refusals.len() as u64;
-            let free = MAX_REFUSALS_KEPT.saturating_sub(report.refusals.len());
-            report.refusals.extend(refusals.into_iter().take(free));
+            report.duplicates += skipped;
+            refusals.extend(refused);
+            refusals.sort_by_key(|refusal| refusal.place);
+            report.refuse(refusals.into_iter().map(|refusal| refusal.value));
             progress(&report.progress());
         }
         Ok(report)
@@ -355,55 +317,63 @@ impl Collection {
     pub fn delete(&self, keys: &[String]) -> Result<Vec<Option<ExemplarId>>, WriteError> {
         let mut deleted = Vec::with_capacity(keys.len());
         for keys in keys.chunks(store::MAX_BATCH_OPERATIONS) {
-            deleted.extend(self.write(WriteBatch { upserts: Vec::new(), deletes: keys.to_vec() })?.deleted);
+            let batch = WriteBatch { upserts: Vec::new(), deletes: keys.to_vec() };
+            deleted.extend(self.write_with(|_| Ok::<_, WriteError>(batch))?.deleted);
         }
         Ok(deleted)
     }
 }
 
-/// What kept one image from being prepared.
-enum Prevented {
-    Refused(RefusalReason),
-    Unreadable(store::ReadError),
+/// Stage `embed`: gives those exemplars a row that have none.
+fn embed(batch: &mut Embedded, turn: &ModelTurn) -> Result<(), IngestError> {
+    let mut images = Vec::with_capacity(batch.exemplars.len());
+    let mut waiting = Vec::with_capacity(batch.exemplars.len());
+    for Placed { value, .. } in &mut batch.exemplars {
+        if let Some(image) = value.image.take() {
+            images.push(image);
+            waiting.push(&mut value.exemplar.rows);
+        }
+    }
+    if images.is_empty() {
+        return Ok(());
+    }
+    let rows = turn.take(|| rows_of(&images, batch.model.as_ref()))?;
+    for (exemplar_rows, row) in waiting.into_iter().zip(rows.rows()) {
+        exemplar_rows.push((View::CLEAN.to_owned(), row.to_vec()));
+    }
+    Ok(())
 }
 
-impl IngestReport {
-    fn empty() -> Self {
-        Self {
-            inserted: 0,
-            replaced: 0,
-            relabelled: 0,
-            unchanged: 0,
-            refused: 0,
-            refusals: Vec::new(),
-            completion: Completion::Complete,
-            elapsed: Duration::ZERO,
-            embedding: Duration::ZERO,
-        }
+/// Replaces all rows of exemplars by those of another model.
+fn embed_again(exemplars: &mut [NewExemplar], model: &dyn Embedder) -> Result<(), IngestError> {
+    let images: Vec<Image> = exemplars
+        .par_iter()
+        .map(|exemplar| decode(&exemplar.image).map(|decoded| decoded.image))
+        .collect::<Result<_, _>>()
+        .map_err(IngestError::Decode)?;
+    let rows = rows_of(&images, model)?;
+    for (exemplar, row) in exemplars.iter_mut().zip(rows.rows()) {
+        exemplar.rows = vec![(View::CLEAN.to_owned(), row.to_vec())];
     }
+    Ok(())
+}
 
-    fn count(&mut self, outcome: Upserted) {
-        match outcome {
-            Upserted::Inserted(_) => self.inserted += 1,
-            Upserted::Replaced { .. } => self.replaced += 1,
-            Upserted::Relabelled(_) => self.relabelled += 1,
-            Upserted::Unchanged(_) => self.unchanged += 1,
-        }
+/// The rows of images, if they are as many and as long as they must be.
+pub(crate) fn rows_of(images: &[Image], model: &dyn Embedder) -> Result<FeatureRows, IngestError> {
+    let _span = info_span!("stage", name = "embed", n = images.len()).entered();
+    let rows = model.embed(images)?;
+    let expected = model.fingerprint().dimension as usize;
+    if rows.len() != images.len() || rows.dimension() != expected {
+        let (found_rows, found, images) = (rows.len(), rows.dimension(), images.len());
+        return Err(IngestError::Rows { found_rows, found, images, expected });
     }
+    Ok(rows)
+}
 
-    /// Images written.
-    pub fn stored(&self) -> u64 {
-        self.inserted + self.replaced + self.relabelled
-    }
-
-    fn progress(&self) -> IngestProgress {
-        IngestProgress {
-            settled: self.stored() + self.unchanged + self.refused,
-            stored: self.stored(),
-            unchanged: self.unchanged,
-            refused: self.refused,
-        }
-    }
+/// What kept one image from being prepared.
+enum Prevented {
+    Refused(Refusal),
+    Unreadable(store::ReadError),
 }
 
 /// The outcome of a thread; a panic in it goes on in this one.
@@ -411,29 +381,31 @@ fn joined<T>(handle: ScopedJoinHandle<'_, T>) -> T {
     handle.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
-/// The next batch: [`BATCH_IMAGES`] items, fewer when their bytes reach [`BATCH_BYTES`] or the input ends.
-fn take_batch(items: &mut impl Iterator<Item = IngestItem>) -> Vec<IngestItem> {
-    let mut batch = Vec::with_capacity(BATCH_IMAGES);
-    let mut bytes = 0;
-    while batch.len() < BATCH_IMAGES && bytes < BATCH_BYTES {
-        let Some(item) = items.next() else { break };
-        bytes += match &item.image {
-            ItemImage::Encoded(encoded) => encoded.len(),
-            ItemImage::Decoded(image) => image.samples().len(),
-            // A file that is gone or too large is refused later, by the one who reads it.
-            ItemImage::File(path) => {
-                path.metadata().map_or(0, |found| found.len().min(MAX_ENCODED_BYTES) as usize)
-            }
-        };
-        batch.push(item);
-    }
-    batch
-}
-
-fn read_file(path: &PathBuf) -> Result<Vec<u8>, DecodeError> {
-    let found = path.metadata().map_err(DecodeError::Read)?.len();
-    if found > MAX_ENCODED_BYTES {
-        return Err(DecodeError::TooLarge { found });
-    }
-    std::fs::read(path).map_err(DecodeError::Read)
+fn prepare_one(item: IngestItem) -> Result<Prepared, RefusalReason> {
+    let (bytes, image, media_type) = match item.image {
+        ItemImage::Decoded(image) => (encode_png(&image)?, image, "image/png"),
+        ItemImage::Encoded(bytes) => {
+            let decoded = decode(&bytes)?;
+            (bytes, decoded.image, decoded.media_type)
+        }
+        ItemImage::File(path) => {
+            let bytes = read_file(&path)?;
+            let decoded = decode(&bytes)?;
+            (bytes, decoded.image, decoded.media_type)
+        }
+    };
+    let exemplar = NewExemplar {
+        key: item.key,
+        label: item.label,
+        tags: item.tags,
+        image: bytes,
+        media_type: media_type.to_owned(),
+        height: image.height() as u32,
+        width: image.width() as u32,
+        channels: image.channels() as u8,
+        rows: Vec::new(),
+    };
+    exemplar.check_description()?;
+    let content = content_digest(&exemplar.image);
+    Ok(Prepared { exemplar, content, image: Some(image) })
 }

@@ -13,37 +13,50 @@ mod background;
 mod collection;
 mod database;
 mod decode;
+mod duplicates;
+mod exchange;
 mod filter;
 mod generation;
 mod ingest;
 mod matrix;
 mod metric;
 mod query;
+mod rebuild;
 mod search;
 mod shortlist;
 mod snapshot;
+#[cfg(test)]
+mod toy;
 mod whitening;
 
 pub use collection::Collection;
 pub use database::{Database, OpenError};
 pub use decode::{DecodeError, Decoded, MAX_ENCODED_BYTES, decode, encode_png};
+pub use duplicates::{DuplicatePair, DuplicateReport, DuplicatesError};
+pub use exchange::{
+    ExportError, ExportOptions, ExportReport, FORMAT_VERSION, FileError, ImportError, RowError,
+};
 pub use filter::{Filter, FilterError, MAX_FILTER_BYTES};
+pub use generation::Serving;
 pub use ingest::{
-    IngestError, IngestItem, IngestProgress, IngestReport, ItemImage, MAX_REFUSALS_KEPT, Refusal,
-    RefusalReason,
+    DuplicatePolicy, IngestError, IngestItem, IngestOptions, IngestProgress, IngestReport, ItemImage,
+    MAX_REFUSALS_KEPT, Refusal, RefusalReason,
 };
 pub use metric::{Direction, Metric, UnknownMetric};
 pub use query::{
     Answer, Candidates, DEFAULT_CANDIDATES, DEFAULT_HITS, Hit, MAX_HITS, Query, QueryImage, Rerank,
     StageScore,
 };
+pub use rebuild::{RebuildError, RebuildEstimate, RebuildProgress, RebuildReport};
 pub use search::SearchError;
 pub use whitening::SHRINK;
 
 /// What the store gives and takes: records, tags, sizes and its errors.
 pub use store::{
-    CollectionStats, Durability, DurabilityDemand, OpenError as StoreError, Page, ReadError, Record,
-    Refusal as ExemplarRefusal, StoreConfig, TagValue, WriteError,
+    ArchiveError, ArchiveReport, CollectionStats, CompactReport, Damage, Doubt, Durability, DurabilityDemand,
+    Finding, Loss, MaintenanceError, Model, ModelRole, OpenError as StoreError, Page, ReadError, Record,
+    Refusal as ExemplarRefusal, RestoreReport, SalvageReport, StoreConfig, TagValue, VerifyReport,
+    WriteError, WriteMode, migrate, restore, salvage,
 };
 
 /// The plugin contract, so that an application needs no second dependency to bring a model.

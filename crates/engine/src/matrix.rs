@@ -1,14 +1,17 @@
 //! The feature rows of one view in memory: derived state, rebuilt from the store at will.
 //!
-//! Rows lie in blocks behind `Arc`s. A write makes a new matrix that shares every full block with the old one and
-//! copies only the last, so a search keeps its generation while an ingest goes on, at the price of at most one
-//! block's copy a batch.
+//! Rows lie in blocks behind `Arc`s. What was there when the collection was opened stays in the store's segments,
+//! mapped from files where these are, and a block is a view into one; what is written later is owned. A write makes a
+//! new matrix that shares every full block with the old one and copies only the last owned one, so a search keeps its
+//! generation while an ingest goes on, at the price of at most one block's copy a batch.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use plugin_api::ExemplarId;
+use rayon::prelude::*;
 use roaring::RoaringBitmap;
+use store::RowSegment;
 
 use crate::metric::dot;
 
@@ -18,23 +21,59 @@ const BLOCK_ROWS: usize = 1024;
 /// Up to [`BLOCK_ROWS`] rows, one after the other, with what every metric needs of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Block {
-    ids: Vec<ExemplarId>,
-    values: Vec<f32>,
+    rows: Rows,
     /// 1 / ||row||, or 0 for a row of zeros, which is then as far as a row can be.
     inverse_norms: Vec<f32>,
 }
 
+#[derive(Debug, Clone)]
+enum Rows {
+    Owned {
+        ids: Vec<ExemplarId>,
+        values: Vec<f32>,
+    },
+    /// The rows at these places of a segment.
+    Shared {
+        segment: Arc<RowSegment>,
+        places: Range<usize>,
+    },
+}
+
 impl Block {
+    fn shared(segment: Arc<RowSegment>, places: Range<usize>) -> Self {
+        let dimension = segment.dimension();
+        let mut block = Self { rows: Rows::Shared { segment, places }, inverse_norms: Vec::new() };
+        block.inverse_norms = block.values().chunks_exact(dimension).map(inverse_norm).collect();
+        block
+    }
+
     pub(crate) fn ids(&self) -> &[ExemplarId] {
-        &self.ids
+        match &self.rows {
+            Rows::Owned { ids, .. } => ids,
+            Rows::Shared { segment, places } => &segment.ids()[places.clone()],
+        }
     }
 
     pub(crate) fn values(&self) -> &[f32] {
-        &self.values
+        match &self.rows {
+            Rows::Owned { values, .. } => values,
+            Rows::Shared { segment, places } => {
+                let dimension = segment.dimension();
+                &segment.values()[places.start * dimension..places.end * dimension]
+            }
+        }
     }
 
     pub(crate) fn inverse_norms(&self) -> &[f32] {
         &self.inverse_norms
+    }
+
+    /// Whether a row can be added without touching what others share.
+    fn has_room(&self) -> bool {
+        match &self.rows {
+            Rows::Owned { ids, .. } => ids.len() < BLOCK_ROWS,
+            Rows::Shared { .. } => false,
+        }
     }
 }
 
@@ -49,6 +88,25 @@ pub(crate) struct Matrix {
 impl Matrix {
     pub(crate) fn new(dimension: usize) -> Self {
         Self { dimension, blocks: Vec::new(), rows: 0 }
+    }
+
+    /// A matrix of the rows of `segments`, whose ids ascend from one to the next. No row is copied.
+    pub(crate) fn of_segments(dimension: usize, segments: &[Arc<RowSegment>]) -> Self {
+        debug_assert!(segments.iter().all(|segment| segment.dimension() == dimension));
+        let blocks: Vec<(&Arc<RowSegment>, Range<usize>)> = segments
+            .iter()
+            .flat_map(|segment| {
+                let rows = segment.len();
+                let starts = (0..rows).step_by(BLOCK_ROWS);
+                starts.map(move |start| (segment, start..rows.min(start + BLOCK_ROWS)))
+            })
+            .collect();
+        // Every value is read once for the norms, and the cores together are quicker at that.
+        let blocks = blocks
+            .into_par_iter()
+            .map(|(segment, places)| Arc::new(Block::shared(Arc::clone(segment), places)))
+            .collect();
+        Self { dimension, blocks, rows: segments.iter().map(|segment| segment.len()).sum() }
     }
 
     pub(crate) fn dimension(&self) -> usize {
@@ -67,20 +125,24 @@ impl Matrix {
     /// Adds a row. Ids must ascend from call to call: the store hands out ids in that order.
     pub(crate) fn push(&mut self, id: ExemplarId, row: &[f32]) {
         debug_assert_eq!(row.len(), self.dimension);
-        debug_assert!(self.blocks.last().and_then(|b| b.ids.last()).is_none_or(|last| *last < id));
-        if self.blocks.last().is_none_or(|block| block.ids.len() == BLOCK_ROWS) {
+        debug_assert!(self.blocks.last().and_then(|b| b.ids().last()).is_none_or(|last| *last < id));
+        if !self.blocks.last().is_some_and(|block| block.has_room()) {
             self.blocks.push(Arc::new(Block {
-                ids: Vec::with_capacity(BLOCK_ROWS),
-                values: Vec::with_capacity(BLOCK_ROWS * self.dimension),
+                rows: Rows::Owned {
+                    ids: Vec::with_capacity(BLOCK_ROWS),
+                    values: Vec::with_capacity(BLOCK_ROWS * self.dimension),
+                },
                 inverse_norms: Vec::with_capacity(BLOCK_ROWS),
             }));
         }
         let last = self.blocks.len() - 1;
         let block = Arc::make_mut(&mut self.blocks[last]);
-        block.ids.push(id);
-        block.values.extend_from_slice(row);
-        block.inverse_norms.push(inverse_norm(row));
-        self.rows += 1;
+        if let Rows::Owned { ids, values } = &mut block.rows {
+            ids.push(id);
+            values.extend_from_slice(row);
+            block.inverse_norms.push(inverse_norm(row));
+            self.rows += 1;
+        }
     }
 
     /// The matrix after a write: these rows added, and the dead ones dropped once they outnumber the live.
@@ -94,7 +156,7 @@ impl Matrix {
     fn only(&self, live: &RoaringBitmap) -> Self {
         let mut kept = Self::new(self.dimension);
         for block in &self.blocks {
-            for (id, row) in block.ids.iter().zip(block.values.chunks_exact(self.dimension)) {
+            for (id, row) in block.ids().iter().zip(block.values().chunks_exact(self.dimension)) {
                 if live.contains(*id) {
                     kept.push(*id, row);
                 }
@@ -105,10 +167,10 @@ impl Matrix {
 
     /// The row of `id`, if there is one.
     pub(crate) fn row(&self, id: ExemplarId) -> Option<&[f32]> {
-        let block = self.blocks.partition_point(|block| block.ids.last().is_some_and(|last| *last < id));
+        let block = self.blocks.partition_point(|block| block.ids().last().is_some_and(|last| *last < id));
         let block = self.blocks.get(block)?;
-        let place = block.ids.binary_search(&id).ok()?;
-        Some(&block.values[self.span(place)])
+        let place = block.ids().binary_search(&id).ok()?;
+        Some(&block.values()[self.span(place)])
     }
 
     /// Where row `place` of a block lies in its values.

@@ -94,10 +94,10 @@ impl Collection {
     pub fn search(&self, query: &Query) -> Result<Answer, SearchError> {
         check(query)?;
         let mut watch = Stopwatch::default();
-        let image = watch.stage("decode", || decoded(&query.image))?;
-        let row = watch.stage("embed", || self.embedder().embed(std::slice::from_ref(&image)))?;
-
         let generation = self.generation();
+        let image = watch.stage("decode", || decoded(&query.image))?;
+        let row =
+            watch.stage("embed", || generation.serving().embedder.embed(std::slice::from_ref(&image)))?;
         if let Some(completion) = query.budget.exhausted() {
             return Err(SearchError::Stopped(completion));
         }
@@ -113,7 +113,8 @@ impl Collection {
             None => Reranked::skipped(),
         };
         watch.timings.extend(&reranked.timings);
-        let hits = watch.stage("respond", || self.respond(query, metric, &shortlist, &reranked))?;
+        let hits =
+            watch.stage("respond", || self.respond(query, metric, &generation, &shortlist, &reranked))?;
 
         let mut notes: Vec<String> = Vec::new();
         if metric != query.metric {
@@ -141,10 +142,11 @@ impl Collection {
         generation: &Arc<Generation>,
         shortlist: &[(ExemplarId, f32)],
     ) -> Result<Reranked, SearchError> {
-        let reranker = self.reranker(&rerank.reranker).ok_or_else(|| SearchError::UnknownReranker {
-            name: rerank.reranker.clone(),
-            known: self.reranker_names(),
-        })?;
+        let reranker =
+            generation.serving().reranker(&rerank.reranker).ok_or_else(|| SearchError::UnknownReranker {
+                name: rerank.reranker.clone(),
+                known: generation.serving().reranker_names(),
+            })?;
         let description = reranker.describe();
         rerank.parameters.check(&description.parameters)?;
         if shortlist.len() > description.max_candidates {
@@ -175,6 +177,7 @@ impl Collection {
         &self,
         query: &Query,
         metric: Metric,
+        generation: &Generation,
         shortlist: &[(ExemplarId, f32)],
         reranked: &Reranked,
     ) -> Result<Vec<Hit>, SearchError> {
@@ -185,8 +188,7 @@ impl Collection {
             shortlist.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
         let mut hits = Vec::with_capacity(query.hits.min(shortlist.len()));
         for (place, (id, score)) in order.take(query.hits).enumerate() {
-            // A record that a later write deleted is gone from disk; the hit would be of no use to anyone.
-            let Some(record) = self.stored().record(*id)? else { continue };
+            let Some(record) = self.stored().record_in(generation.catalog(), *id)? else { continue };
             let mut stages = Vec::with_capacity(2);
             if let Some(place) = places.get(id) {
                 stages.push(StageScore {

@@ -91,5 +91,9 @@ fn scan(
 /// Places of those ascending `ids` that are among the candidates.
 fn chosen(ids: &[ExemplarId], candidates: &RoaringBitmap) -> Vec<usize> {
     let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Vec::new() };
+    if candidates.range_cardinality(*first..=*last) == ids.len() as u64 {
+        // No deleted row among them and nothing filtered out.
+        return (0..ids.len()).collect();
+    }
     candidates.range(*first..=*last).filter_map(|id| ids.binary_search(&id).ok()).collect()
 }

@@ -31,8 +31,10 @@ impl ExemplarSource for Snapshot {
         self.present(ids)?;
         ids.par_iter()
             .map(|id| {
-                let bytes =
-                    self.stored.image(*id).map_err(|source| SourceError::Storage(Box::new(source)))?;
+                let bytes = self
+                    .stored
+                    .image_in(self.generation.catalog(), *id)
+                    .map_err(|source| SourceError::Storage(Box::new(source)))?;
                 let bytes = bytes.ok_or(SourceError::Missing { id: *id })?;
                 Ok(decode(&bytes).map_err(|source| SourceError::Storage(Box::new(source)))?.image)
             })

@@ -35,7 +35,7 @@ fn measure(name: &str, count: u32, image_bytes: usize) -> Result<(), Box<dyn Err
 
     let begun = Instant::now();
     let mut sum = 0.0;
-    things.scan_rows("clean", 0, &mut |_, row| {
+    things.scan_rows("clean", 0.., &mut |_, row| {
         sum += row[0];
         ControlFlow::Continue(())
     })?;

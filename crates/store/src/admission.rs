@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use plugin_api::View;
+use plugin_api::{ExemplarId, View};
 
 use crate::{NewExemplar, Refusal, TagValue, WriteBatch, WriteError, limits};
 
@@ -24,6 +24,30 @@ pub(crate) fn check(batch: &WriteBatch, dimension: usize) -> Result<(), WriteErr
     }
     for key in &batch.deletes {
         check_length("key", key.len(), 1, limits::MAX_KEY_BYTES).map_err(|source| refused(key, source))?;
+    }
+    Ok(())
+}
+
+/// Checks the rows of one exemplar against a dimension that has changed since [`check`].
+pub(crate) fn check_dimension(new: &NewExemplar, dimension: usize) -> Result<(), WriteError> {
+    check_rows(new, dimension).map_err(|source| refused(&new.key, source))
+}
+
+/// Checks rows that are stored for exemplars that are there already.
+pub(crate) fn check_view_rows(
+    view: &str,
+    rows: &[(ExemplarId, Vec<f32>)],
+    dimension: usize,
+) -> Result<(), WriteError> {
+    if rows.len() > limits::MAX_BATCH_OPERATIONS {
+        return Err(WriteError::TooManyOperations { found: rows.len() });
+    }
+    let bytes = rows.iter().map(|(_, row)| size_of_val(row.as_slice())).fold(0, usize::saturating_add);
+    if bytes > limits::MAX_BATCH_BYTES {
+        return Err(WriteError::TooManyBytes { found: bytes });
+    }
+    for (id, row) in rows {
+        check_row(view, row, dimension).map_err(|source| refused(&format!("id {id}"), source))?;
     }
     Ok(())
 }
@@ -77,18 +101,23 @@ fn check_description(new: &NewExemplar) -> Result<(), Refusal> {
 fn check_rows(new: &NewExemplar, dimension: usize) -> Result<(), Refusal> {
     let mut views = HashSet::new();
     for (view, row) in &new.rows {
-        check_length("view name", view.len(), 1, limits::MAX_VIEW_NAME_BYTES)?;
         if !views.insert(view.as_str()) {
             return Err(Refusal::ViewTwice { view: view.clone() });
         }
-        if row.len() != dimension {
-            return Err(Refusal::Dimension { view: view.clone(), found: row.len(), expected: dimension });
-        }
-        if let Some(column) = row.iter().position(|number| !number.is_finite()) {
-            return Err(Refusal::RowNotFinite { view: view.clone(), column });
-        }
+        check_row(view, row, dimension)?;
     }
     if views.contains(View::CLEAN) { Ok(()) } else { Err(Refusal::NoCleanRow) }
+}
+
+fn check_row(view: &str, row: &[f32], dimension: usize) -> Result<(), Refusal> {
+    check_length("view name", view.len(), 1, limits::MAX_VIEW_NAME_BYTES)?;
+    if row.len() != dimension {
+        return Err(Refusal::Dimension { view: view.to_owned(), found: row.len(), expected: dimension });
+    }
+    match row.iter().position(|number| !number.is_finite()) {
+        Some(column) => Err(Refusal::RowNotFinite { view: view.to_owned(), column }),
+        None => Ok(()),
+    }
 }
 
 fn check_length(what: &'static str, found: usize, least: usize, most: usize) -> Result<(), Refusal> {

@@ -38,12 +38,14 @@ pub struct NewExemplar {
     pub rows: Vec<(String, Vec<f32>)>,
 }
 
-/// What a batch did. It is given only when the batch is durable.
+/// What a batch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteReceipt {
     /// Number of the batch, counted from 1. A batch that changed nothing is not written and gives the number of
     /// the last one that was.
     pub batch: u64,
+    /// Whether the batch is durable, which it is in the write mode [`Immediate`](crate::WriteMode::Immediate).
+    pub durable: bool,
     /// What became of each upsert, in their order.
     pub outcomes: Vec<Upserted>,
     /// The id that each delete removed, in their order; `None` for a key that was not there.

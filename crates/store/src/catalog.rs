@@ -1,22 +1,23 @@
-mod census;
+pub(crate) mod census;
 mod load;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use plugin_api::{ExemplarId, LabelId};
+use plugin_api::{ExemplarId, Fingerprint, LabelId};
 use roaring::RoaringBitmap;
 
-pub(crate) use load::{TagNumbers, load};
+pub(crate) use load::{TagNumbers, load, renumber};
 
 use crate::TagValue;
-use crate::schema::Totals;
+use crate::model::{Model, ModelRole};
+use crate::schema::{Models, Totals};
 
 /// Which exemplars there are, with which labels and tags, after one batch.
 ///
 /// It never changes: [`Collection::catalog`](crate::Collection::catalog) gives the newest, and who holds one keeps
 /// seeing the same state. A clone is cheap, the bitmaps are shared.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Catalog {
     pub(crate) totals: Totals,
     pub(crate) live: Arc<RoaringBitmap>,
@@ -26,8 +27,10 @@ pub struct Catalog {
     // The label of each id, in pieces of `PIECE` ids so that a batch copies only those it changes.
     label_of: Vec<Arc<[LabelId; PIECE]>>,
     pub(crate) tags: BTreeMap<String, Arc<TagValues>>,
-    // Indexed by view number.
-    pub(crate) views: Arc<Vec<String>>,
+    // By view number.
+    pub(crate) views: Arc<BTreeMap<u16, ViewEntry>>,
+    pub(crate) models: Arc<Models>,
+    fingerprint: Arc<Fingerprint>,
 }
 
 pub(crate) type TagValues = BTreeMap<TagValue, Arc<RoaringBitmap>>;
@@ -41,7 +44,32 @@ pub(crate) struct LabelEntry {
     pub(crate) members: Arc<RoaringBitmap>,
 }
 
+/// A view of one model.
+#[derive(Debug, Clone)]
+pub(crate) struct ViewEntry {
+    pub(crate) model: u16,
+    pub(crate) name: String,
+    /// Exemplars that have no row in it. Mostly there are none, so that a batch writes no bitmap for it.
+    pub(crate) absent: Arc<RoaringBitmap>,
+}
+
 impl Catalog {
+    /// A catalog without exemplars.
+    pub(crate) fn empty(models: Models) -> Option<Self> {
+        let fingerprint = Arc::new(models.get(models.current)?.fingerprint());
+        Some(Self {
+            totals: Totals::default(),
+            live: Arc::default(),
+            labels: Vec::new(),
+            label_numbers: Arc::default(),
+            label_of: Vec::new(),
+            tags: BTreeMap::new(),
+            views: Arc::default(),
+            models: Arc::new(models),
+            fingerprint,
+        })
+    }
+
     /// Ids of all exemplars.
     pub fn live(&self) -> &RoaringBitmap {
         &self.live
@@ -107,9 +135,58 @@ impl Catalog {
         self.tags.get(name).map(|values| &**values)
     }
 
-    /// Names of the feature views in the order of first use.
-    pub fn views(&self) -> &[String] {
-        &self.views
+    /// Identity of the model whose rows are served.
+    pub fn fingerprint(&self) -> &Arc<Fingerprint> {
+        &self.fingerprint
+    }
+
+    /// Names of the current model's feature views, in the order of first use.
+    pub fn views(&self) -> Vec<&str> {
+        let views = self.views.values().filter(|view| view.model == self.models.current);
+        views.map(|view| view.name.as_str()).collect()
+    }
+
+    /// The models that rows are kept of, in the order in which they came.
+    pub fn models(&self) -> Vec<Model> {
+        let role = |number| match number {
+            number if number == self.models.current => ModelRole::Current,
+            number if Some(number) == self.models.building => ModelRole::Building,
+            number if Some(number) == self.models.previous => ModelRole::Previous,
+            _ => ModelRole::Dropped,
+        };
+        let entries = self.models.entries.iter();
+        entries
+            .map(|entry| Model {
+                number: entry.number,
+                fingerprint: entry.fingerprint(),
+                role: role(entry.number),
+                created_ms: entry.created_ms,
+            })
+            .collect()
+    }
+
+    /// The exemplars that have no row in a view of a model; all of them if there is no such view yet.
+    pub fn without_row(&self, model: u16, view: &str) -> Arc<RoaringBitmap> {
+        self.view_number(model, view)
+            .and_then(|number| self.views.get(&number))
+            .map_or_else(|| Arc::clone(&self.live), |entry| Arc::clone(&entry.absent))
+    }
+
+    /// Number of the model whose rows are served.
+    pub fn current_model(&self) -> u16 {
+        self.models.current
+    }
+
+    pub(crate) fn view_number(&self, model: u16, view: &str) -> Option<u16> {
+        let mut views = self.views.iter();
+        views.find(|(_, entry)| entry.model == model && entry.name == view).map(|(&number, _)| number)
+    }
+
+    pub(crate) fn set_models(&mut self, models: Models) {
+        if let Some(current) = models.get(models.current) {
+            self.fingerprint = Arc::new(current.fingerprint());
+        }
+        self.models = Arc::new(models);
     }
 
     pub(crate) fn set_label_of(&mut self, id: ExemplarId, label: Option<LabelId>) {

@@ -1,47 +1,54 @@
+mod check;
+mod compact;
 mod open;
 mod read;
+mod rebuild;
+mod segments;
 mod write;
 
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-pub(crate) use open::{Place, create, exists, open, remove};
+use check::Check;
+pub use compact::CompactReport;
+pub(crate) use open::{
+    Place, beginning, create_from, exists, finish_generation, first_changes, open, open_ground, remove,
+};
 use plugin_api::Fingerprint;
 pub(crate) use read::{stored_id, stored_record};
+use write::{Durable, Writer};
 
-use crate::acknowledged::Acknowledged;
-use crate::catalog::TagNumbers;
-use crate::tree::Tree;
-use crate::{Catalog, Doubt, Durability, TreeError};
+use crate::ground::Ground;
+use crate::segment::Shelf;
+use crate::tree::Backend;
+use crate::{Catalog, Doubt, Durability, StoreConfig};
 
 /// A named set of exemplars under one fingerprint.
 ///
-/// It may be used from any number of threads. Writers wait for one another; readers work on the state after the
-/// newest batch, [`Collection::catalog`], and on exemplars by id, which never change. It keeps the database open,
-/// even after the [`Store`](crate::Store) that gave it is dropped.
+/// It may be used from any number of threads. Writers take turns, and those that wait share a flush; readers work on
+/// the state after the newest batch, [`Collection::catalog`], and on exemplars by id, which never change. It keeps
+/// the database open, even after the [`Store`](crate::Store) that gave it is dropped.
 #[derive(Debug)]
 pub struct Collection {
     name: String,
-    folder: PathBuf,
-    fingerprint: Fingerprint,
+    home: PathBuf,
+    uuid: [u8; 16],
+    config: StoreConfig,
+    backend: Arc<dyn Backend>,
     doubt: Option<Doubt>,
-    tree: Tree,
-    // The newest durable state. It is replaced after a flush and only while `writer` is held.
+    // Replaced by compaction, while `writer` is held.
+    ground: RwLock<Arc<Ground>>,
+    // Files that are derived from the tree.
+    shelf: Shelf,
+    // The newest state that readers see: durable, unless the write mode says otherwise.
     catalog: RwLock<Arc<Catalog>>,
-    // One writer at a time.
+    // One writer at a time. Who needs both locks takes `durable` first.
+    durable: Mutex<Durable>,
     writer: Mutex<Writer>,
+    check: Check,
     // Below the tree: the database stays locked until the tree is closed.
-    _lock: Arc<File>,
-}
-
-/// What only writers need.
-#[derive(Debug)]
-struct Writer {
-    tag_numbers: TagNumbers,
-    acknowledged: Acknowledged,
-    // The first failure of a write; since then nothing is written.
-    fault: Option<Arc<TreeError>>,
+    lock: Arc<File>,
 }
 
 impl Collection {
@@ -50,9 +57,14 @@ impl Collection {
         &self.name
     }
 
-    /// Identity of the model that its rows were made with.
-    pub fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
+    /// Identity of the model whose rows are served.
+    pub fn fingerprint(&self) -> Arc<Fingerprint> {
+        Arc::clone(self.catalog().fingerprint())
+    }
+
+    /// Bytes that no other collection has. They stay the same for ever, also in a copy made by a backup.
+    pub fn uuid(&self) -> [u8; 16] {
+        self.uuid
     }
 
     /// What an acknowledged write survives here, as the probe at opening found.
@@ -65,14 +77,34 @@ impl Collection {
         self.doubt
     }
 
-    /// The state after the newest batch. It never changes; later batches make a new one.
+    /// The state after the newest batch. It never changes; later batches make a new one. As long as it is held, the
+    /// images and rows of its exemplars stay readable, also of those deleted meanwhile.
     pub fn catalog(&self) -> Arc<Catalog> {
         // The lock is held for no longer than it takes to copy or replace the pointer, so it is never left half-way.
         Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    pub(crate) fn ground(&self) -> Arc<Ground> {
+        Arc::clone(&self.ground.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn lock_writer(&self) -> MutexGuard<'_, Writer> {
         // A panic during a write changed nothing of the writer: it is changed last, when all is done.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_durable(&self) -> MutexGuard<'_, Durable> {
+        // As above.
+        self.durable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Collection {
+    fn drop(&mut self) {
+        self.check.stop();
+        // In the modes that acknowledge before they flush, closing makes the rest durable.
+        if let Err(error) = self.flush() {
+            tracing::error!(collection = self.name, %error, "closing without the last writes being durable");
+        }
     }
 }

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 /// How a [`Store`](crate::Store) is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,16 +9,29 @@ pub struct StoreConfig {
     pub cache_bytes: u64,
     /// What the caller insists on.
     pub durability: DurabilityDemand,
+    /// When a write is acknowledged.
+    pub write_mode: WriteMode,
+    /// Collections of more exemplars than this are opened before their records and keys are counted; the count goes
+    /// on beside, and writes, and searches for keys that are not found, wait for it. At first
+    /// [`StoreConfig::DEFAULT_CHECK_IN_BACKGROUND_ABOVE`].
+    pub check_in_background_above: u64,
 }
 
 impl StoreConfig {
     /// 256 MiB.
     pub const DEFAULT_CACHE_BYTES: u64 = 256 << 20;
+    /// 100,000 exemplars, which are counted in a third of a second.
+    pub const DEFAULT_CHECK_IN_BACKGROUND_ABOVE: u64 = 100_000;
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { cache_bytes: Self::DEFAULT_CACHE_BYTES, durability: DurabilityDemand::default() }
+        Self {
+            cache_bytes: Self::DEFAULT_CACHE_BYTES,
+            durability: DurabilityDemand::default(),
+            write_mode: WriteMode::default(),
+            check_in_background_above: Self::DEFAULT_CHECK_IN_BACKGROUND_ABOVE,
+        }
     }
 }
 
@@ -29,6 +43,21 @@ pub enum DurabilityDemand {
     Best,
     /// Refuse to open a collection whose acknowledged writes are not proven to survive a power cut.
     PowerSafe,
+}
+
+/// When [`Collection::write`](crate::Collection::write) returns. In every mode a batch is there as a whole or not at
+/// all after a crash, and not without the batches before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WriteMode {
+    /// When the batch is durable; it is visible from then on.
+    #[default]
+    Immediate,
+    /// When the batch is visible. It is durable after at most this time, or half a second if that is shorter: a
+    /// crash may lose what was written in that time.
+    Interval(Duration),
+    /// When the batch is visible. It is durable after [`Collection::flush`](crate::Collection::flush) or closing: for
+    /// loads that are begun anew when they are interrupted.
+    Bulk,
 }
 
 /// What an acknowledged write survives. Found out by a probe each time a collection is opened.

@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use bitmaps::expect_member;
 use plugin_api::{Digest, ExemplarId, LabelId};
+use roaring::RoaringBitmap;
 
-use crate::catalog::TagNumbers;
+use crate::catalog::{TagNumbers, ViewEntry};
 use crate::collection::{stored_id, stored_record};
 use crate::key::{self, Namespace};
 use crate::limits::{CHUNK_BYTES, MAX_VALUE_BYTES, MAX_VIEWS};
 use crate::record::{StoredRecord, StoredTag};
+use crate::schema::Models;
 use crate::tree::{Changes, Tree};
 use crate::value::HEADER_BYTES;
 use crate::{Catalog, Damage, NewExemplar, TagValue, Upserted, WriteError, container, content_digest, value};
@@ -36,6 +38,9 @@ pub(crate) struct Draft<'a> {
     touched_tombstones: BTreeSet<u16>,
     touched_labels: BTreeMap<LabelId, BTreeSet<u16>>,
     touched_tags: BTreeMap<TagName, BTreeSet<u16>>,
+    touched_views: BTreeMap<u16, BTreeSet<u16>>,
+    /// Exemplars deleted by this batch. Their data stays until nobody can see them any more.
+    removed: Vec<ExemplarId>,
 }
 
 /// A batch that is ready to be written.
@@ -44,6 +49,23 @@ pub(crate) struct Finished {
     pub(crate) catalog: Catalog,
     /// Tag values that are new, with their numbers, or gone.
     pub(crate) tag_numbers: HashMap<TagName, Option<u32>>,
+    /// Exemplars that were deleted.
+    pub(crate) removed: Vec<ExemplarId>,
+}
+
+/// When an exemplar was stored and last relabelled, in milliseconds since 1970 UTC.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) created_ms: u64,
+    pub(crate) updated_ms: u64,
+}
+
+/// The upper bits of the ids of a bitmap.
+fn highs(bitmap: &RoaringBitmap) -> BTreeSet<u16> {
+    match (bitmap.min(), bitmap.max()) {
+        (Some(least), Some(most)) => (container::high(least)..=container::high(most)).collect(),
+        _ => BTreeSet::new(),
+    }
 }
 
 impl<'a> Draft<'a> {
@@ -61,6 +83,8 @@ impl<'a> Draft<'a> {
             touched_tombstones: BTreeSet::new(),
             touched_labels: BTreeMap::new(),
             touched_tags: BTreeMap::new(),
+            touched_views: BTreeMap::new(),
+            removed: Vec::new(),
         }
     }
 
@@ -85,11 +109,116 @@ impl<'a> Draft<'a> {
             self.remove(id, &record)?;
             return Ok(Upserted::Replaced { id: self.insert(new, &content)?, previous: id });
         }
+        self.complete_rows(id, &new)?;
         if record.label == new.label && record.tags() == new.tags {
             return Ok(Upserted::Unchanged(id));
         }
         self.relabel(id, record, new)?;
         Ok(Upserted::Relabelled(id))
+    }
+
+    /// Stores an exemplar under an id of its own choice, at or above the next one, with the times it had; what it
+    /// has no rows for is noted as missing. This is how a collection is copied.
+    pub(crate) fn restore(
+        &mut self,
+        id: ExemplarId,
+        new: NewExemplar,
+        times: Times,
+    ) -> Result<(), WriteError> {
+        let next = self.catalog.totals.next_id;
+        if id < next {
+            return Err(
+                Damage::Disagreement { what: "next id", found: id.into(), expected: next.into() }.into()
+            );
+        }
+        self.skip_ids(id);
+        let content = content_digest(&new.image);
+        self.insert_at(new, &content, times).map(drop)
+    }
+
+    /// Counts this batch as none: copying must not change the number of batches.
+    pub(crate) fn keep_batch_number(&mut self) {
+        if self.changed {
+            self.catalog.totals.batch = self.catalog.totals.batch.saturating_sub(1);
+        }
+    }
+
+    /// Gives the ids below `next` to nobody.
+    pub(crate) fn skip_ids(&mut self, next: ExemplarId) {
+        let first = std::mem::replace(&mut self.catalog.totals.next_id, next);
+        if first < next {
+            self.changed = true;
+            self.touched_tombstones.extend(container::high(first)..=container::high(next - 1));
+        }
+    }
+
+    /// Stores rows of a model for exemplars that have none yet; exemplars that are not there are left out.
+    pub(crate) fn add_rows(
+        &mut self,
+        model: u16,
+        view: &str,
+        rows: &[(ExemplarId, Vec<f32>)],
+    ) -> Result<u64, WriteError> {
+        let number = self.view_number(model, view)?;
+        let mut added = 0;
+        for (id, row) in rows {
+            if self.set_absent(number, *id, false) {
+                self.put_row(number, *id, row);
+                added += 1;
+            }
+        }
+        Ok(added)
+    }
+
+    /// Removes what is left of deleted exemplars that nobody can see any more.
+    pub(crate) fn purge(&mut self, ids: &[ExemplarId]) -> Result<(), WriteError> {
+        for &id in ids {
+            let Some(record) = stored_record(self.tree, id)? else { continue };
+            self.changed = true;
+            self.changes.remove(key::record(id));
+            for number in 0..record.chunks {
+                self.changes.remove(key::chunk(id, number));
+            }
+            for &view in self.catalog.views.keys() {
+                self.changes.remove(key::row(view, id));
+            }
+            self.changes.remove(key::content(&Digest(record.content), id));
+        }
+        Ok(())
+    }
+
+    /// Changes which models there are.
+    pub(crate) fn set_models(&mut self, models: Models) -> Result<(), WriteError> {
+        self.changes.put(key::models(), &value::encode(Models::WHAT, &models)?);
+        self.changed = true;
+        self.catalog.set_models(models);
+        Ok(())
+    }
+
+    /// Forgets a view whose rows are gone.
+    pub(crate) fn forget_view(&mut self, number: u16) {
+        if let Some(entry) = Arc::make_mut(&mut self.catalog.views).remove(&number) {
+            self.changed = true;
+            self.changes.remove(key::name(Namespace::View, &key::view_name(entry.model, &entry.name)));
+            for high in 0..=container::high(self.catalog.totals.next_id) {
+                self.changes.remove(key::container(Namespace::View, number.into(), high));
+            }
+        }
+    }
+
+    /// Removes one key.
+    pub(crate) fn remove_key(&mut self, key: Vec<u8>) {
+        self.changed = true;
+        self.changes.remove(key);
+    }
+
+    /// The state so far.
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub(crate) fn has_changed(&self) -> bool {
+        self.changed
     }
 
     fn find(&self, key: &str) -> Result<Option<(ExemplarId, StoredRecord)>, WriteError> {
@@ -109,17 +238,31 @@ impl<'a> Draft<'a> {
     }
 
     fn insert(&mut self, new: NewExemplar, content: &Digest) -> Result<ExemplarId, WriteError> {
+        let times = Times { created_ms: self.now_ms, updated_ms: self.now_ms };
+        self.insert_at(new, content, times)
+    }
+
+    fn insert_at(
+        &mut self,
+        new: NewExemplar,
+        content: &Digest,
+        times: Times,
+    ) -> Result<ExemplarId, WriteError> {
         let id = self.catalog.totals.next_id;
         // The largest id stays free, so that "below the next id" can be said of every id.
         let next_id = id.checked_add(1).ok_or(WriteError::IdsExhausted)?;
-        let mut views = Vec::with_capacity(new.rows.len());
-        let mut bytes = Vec::new();
-        for (view, row) in &new.rows {
-            let number = self.view_number(view)?;
-            bytes.clear();
-            bytes.extend(row.iter().flat_map(|number| number.to_le_bytes()));
-            self.changes.put(key::row(number, id), &bytes);
-            views.push(number);
+        let model = self.catalog.models.current;
+        // A view that is new now is one that every exemplar before has no row in, so they come first.
+        let numbers: Vec<u16> =
+            new.rows.iter().map(|(view, _)| self.view_number(model, view)).collect::<Result<_, _>>()?;
+        for (&number, (_, row)) in numbers.iter().zip(&new.rows) {
+            self.put_row(number, id, row);
+        }
+        Arc::make_mut(&mut self.catalog.live).insert(id);
+        let others: Vec<u16> =
+            self.catalog.views.keys().copied().filter(|number| !numbers.contains(number)).collect();
+        for number in others {
+            self.set_absent(number, id, true);
         }
         let mut chunks = 0u16;
         for chunk in new.image.chunks(CHUNK_BYTES) {
@@ -139,12 +282,10 @@ impl<'a> Draft<'a> {
             image_bytes: new.image.len() as u32,
             chunks,
             content: content.0,
-            created_ms: self.now_ms,
-            updated_ms: self.now_ms,
-            views,
+            created_ms: times.created_ms,
+            updated_ms: times.updated_ms,
         };
         self.put_record(id, &record)?;
-        Arc::make_mut(&mut self.catalog.live).insert(id);
         let totals = &mut self.catalog.totals;
         totals.next_id = next_id;
         totals.exemplars += 1;
@@ -158,17 +299,14 @@ impl<'a> Draft<'a> {
         Ok(id)
     }
 
-    /// Removes an exemplar, but not the entry of its key.
+    /// Removes an exemplar, but neither the entry of its key nor its data.
     fn remove(&mut self, id: ExemplarId, record: &StoredRecord) -> Result<(), WriteError> {
         self.changed = true;
-        self.changes.remove(key::record(id));
-        for number in 0..record.chunks {
-            self.changes.remove(key::chunk(id, number));
+        self.removed.push(id);
+        let views: Vec<u16> = self.catalog.views.keys().copied().collect();
+        for number in views {
+            self.set_absent(number, id, false);
         }
-        for &view in &record.views {
-            self.changes.remove(key::row(view, id));
-        }
-        self.changes.remove(key::content(&Digest(record.content), id));
         expect_member(Arc::make_mut(&mut self.catalog.live).remove(id))?;
         self.touched_tombstones.insert(container::high(id));
         let totals = &mut self.catalog.totals;
@@ -217,17 +355,58 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    fn view_number(&mut self, view: &str) -> Result<u16, WriteError> {
-        if let Some(number) = self.catalog.views.iter().position(|name| name == view) {
-            return Ok(number as u16);
+    fn view_number(&mut self, model: u16, view: &str) -> Result<u16, WriteError> {
+        if let Some(number) = self.catalog.view_number(model, view) {
+            return Ok(number);
         }
-        let number = self.catalog.views.len();
-        if number == MAX_VIEWS {
-            return Err(WriteError::TooManyViews { found: number + 1 });
+        let views = &self.catalog.views;
+        if views.len() == MAX_VIEWS {
+            return Err(WriteError::TooManyViews { found: views.len() + 1 });
         }
-        Arc::make_mut(&mut self.catalog.views).push(view.to_owned());
-        self.put_name(Namespace::View, view.as_bytes(), number as u32);
-        Ok(number as u16)
+        let free = (0..MAX_VIEWS as u16).find(|number| !views.contains_key(number));
+        let number = free.ok_or(WriteError::TooManyViews { found: views.len() + 1 })?;
+        let absent = Arc::clone(&self.catalog.live);
+        self.touched_views.entry(number).or_default().extend(highs(&absent));
+        let entry = ViewEntry { model, name: view.to_owned(), absent };
+        Arc::make_mut(&mut self.catalog.views).insert(number, entry);
+        self.put_name(Namespace::View, &key::view_name(model, view), number.into());
+        Ok(number)
+    }
+
+    /// Notes whether an exemplar lacks a row; `true` if that is news.
+    fn set_absent(&mut self, number: u16, id: ExemplarId, is_absent: bool) -> bool {
+        let known = self.catalog.views.get(&number).is_some_and(|entry| entry.absent.contains(id));
+        if known == is_absent {
+            return false;
+        }
+        if let Some(entry) = Arc::make_mut(&mut self.catalog.views).get_mut(&number) {
+            let absent = Arc::make_mut(&mut entry.absent);
+            if is_absent {
+                absent.insert(id)
+            } else {
+                absent.remove(id)
+            };
+        }
+        self.changed = true;
+        self.touched_views.entry(number).or_default().insert(container::high(id));
+        true
+    }
+
+    /// Stores those rows of an exemplar that it has not had so far.
+    fn complete_rows(&mut self, id: ExemplarId, new: &NewExemplar) -> Result<(), WriteError> {
+        let model = self.catalog.models.current;
+        for (view, row) in &new.rows {
+            let number = self.view_number(model, view)?;
+            if self.set_absent(number, id, false) {
+                self.put_row(number, id, row);
+            }
+        }
+        Ok(())
+    }
+
+    fn put_row(&mut self, number: u16, id: ExemplarId, row: &[f32]) {
+        let bytes: Vec<u8> = row.iter().flat_map(|number| number.to_le_bytes()).collect();
+        self.changes.put(key::row(number, id), &bytes);
     }
 
     fn put_name(&mut self, space: Namespace, name: &[u8], number: u32) {

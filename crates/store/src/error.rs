@@ -2,9 +2,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use plugin_api::RowsError;
+use plugin_api::{Fingerprint, RowsError};
 use thiserror::Error;
 
+use crate::tree::AccessError;
 use crate::{Doubt, Refusal, limits};
 
 /// Why a database or a collection cannot be created or opened.
@@ -55,6 +56,19 @@ pub enum OpenError {
         found: u32,
         /// Newest format that is understood.
         newest: u32,
+    },
+    /// An older program wrote it.
+    #[error(
+        "{} has format {found}, this program writes {current}; run `lookalike migrate {}`",
+        path.display(), path.display()
+    )]
+    OlderFormat {
+        /// The database directory.
+        path: PathBuf,
+        /// Format found.
+        found: u32,
+        /// Format that this program writes.
+        current: u32,
     },
     /// Somebody else has it open.
     #[error("{} is open in another process or elsewhere in this one; close it there first", path.display())]
@@ -234,6 +248,26 @@ pub enum WriteError {
         /// Views there would be.
         found: usize,
     },
+    /// The rows of the batch were made with a model that is not the current one; nothing of it was written.
+    #[error(
+        "the rows were made with {given}, those served are of {current}; embed the images again with that model"
+    )]
+    OtherModel {
+        /// Fingerprint of the model that made the rows.
+        given: Box<Fingerprint>,
+        /// Fingerprint of the current model.
+        current: Box<Fingerprint>,
+    },
+    /// Too little room for the batch; nothing of it was written, and later batches are taken when there is room.
+    #[error("{} has {free_bytes} bytes free, the batch needs {needed_bytes}; make room on the file system", path.display())]
+    DiskFull {
+        /// Folder of the collection.
+        path: PathBuf,
+        /// Bytes free.
+        free_bytes: u64,
+        /// Bytes that the batch may take, and those that are always left free.
+        needed_bytes: u64,
+    },
     /// What is stored contradicts itself; nothing of the batch was written.
     #[error("stored data is damaged; restore the collection from a backup")]
     Damaged(#[source] Damage),
@@ -267,6 +301,74 @@ pub enum WriteError {
         #[source]
         source: io::Error,
     },
+}
+
+/// Why a collection could not be verified, compacted, backed up or rebuilt. It goes on as it was.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum MaintenanceError {
+    /// What is stored cannot be read as it must be.
+    #[error("the collection is damaged; `lookalike verify` says where, with --repair it salvages the rest")]
+    Source(#[source] ReadError),
+    /// The copy cannot be written or read.
+    #[error("the copy cannot be made")]
+    Copy(#[source] ReadError),
+    /// The copy is not what was copied.
+    #[error("the copy in {} differs from its source; check the disk and the memory of the machine", path.display())]
+    Differs {
+        /// The folder of the copy.
+        path: PathBuf,
+    },
+    /// A tree could not be made.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What was written before could not be made durable, or a batch could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The model is served already.
+    #[error("the rows are those of this model already; nothing is to be rebuilt")]
+    SameModel,
+    /// Rows of another model are being made.
+    #[error("a rebuild with {found} is under way; go on with that model, or abandon it first")]
+    OtherRebuild {
+        /// Its fingerprint.
+        found: Box<Fingerprint>,
+    },
+    /// There is no such model, or it has another role.
+    #[error("there is no {wanted} model; {remedy}")]
+    NoModel {
+        /// What was looked for.
+        wanted: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// Exemplars have no row of the model.
+    #[error(
+        "{missing} exemplars have no row of {model}; complete them with `lookalike rebuild` and that model"
+    )]
+    Incomplete {
+        /// Number of them.
+        missing: u64,
+        /// The model.
+        model: Box<Fingerprint>,
+    },
+    /// A file operation failed.
+    #[error("{action} {} failed", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl MaintenanceError {
+    pub(crate) fn source(error: AccessError) -> Self {
+        Self::Source(error.into())
+    }
 }
 
 /// Something stored that cannot be right.
@@ -314,6 +416,12 @@ pub enum Damage {
     /// Stored rows are not finite.
     #[error("feature rows are broken")]
     Rows(#[source] RowsError),
+    /// A part of the tree cannot be read at all.
+    #[error("it cannot be read")]
+    Unreadable(#[source] TreeError),
+    /// The collection cannot be opened.
+    #[error("it cannot be opened")]
+    Unopened(#[source] Box<OpenError>),
 }
 
 /// An error of the tree that holds a collection.

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{OpenError, ReadError, WriteError};
+use crate::{MaintenanceError, OpenError, ReadError, SegmentError, WriteError};
 
 /// A file operation that failed.
 #[derive(Debug)]
@@ -33,6 +33,18 @@ impl From<FolderError> for ReadError {
 }
 
 impl From<FolderError> for WriteError {
+    fn from(FolderError { action, path, source }: FolderError) -> Self {
+        Self::Io { action, path, source }
+    }
+}
+
+impl From<FolderError> for SegmentError {
+    fn from(FolderError { action, path, source }: FolderError) -> Self {
+        Self::Io { action, path, source }
+    }
+}
+
+impl From<FolderError> for MaintenanceError {
     fn from(FolderError { action, path, source }: FolderError) -> Self {
         Self::Io { action, path, source }
     }

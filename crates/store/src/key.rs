@@ -3,15 +3,16 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | 00 "schema" | format, creation, uuid, chunk size, fingerprint |
+//! | 00 "schema" | creation, uuid, chunk size |
+//! | 00 "models" | fingerprints of the models that made rows, and which of them is current |
 //! | 00 "next" | next id, batch number and sums, in every batch |
 //! | 01 id | record |
 //! | 02 id, chunk u16 | image bytes |
 //! | 03 view u16, id | feature row, little-endian f32 |
-//! | 04 namespace u8, number u32, id >> 16 | bitmap container |
+//! | 04 namespace u8, number u32, id >> 16 | bitmap container: ids deleted, ids of a label or a tag value, ids *without* a row in a view |
 //! | 05 user key | id |
 //! | 06 content digest (first 16 bytes), id | nothing |
-//! | 07 namespace u8, name | number of a label, tag value or view |
+//! | 07 namespace u8, name | number of a label, tag value or view (whose name begins with its model's number, u16) |
 //!
 //! Several exemplars may have one content, hence the id at the end of kind 06.
 
@@ -37,7 +38,7 @@ pub(crate) enum Namespace {
     Label,
     /// Values of tags; bitmaps and names.
     Tag,
-    /// Feature views; names only.
+    /// Feature views; bitmaps of the ids that have no row, and names.
     View,
 }
 
@@ -60,6 +61,10 @@ pub(crate) fn schema() -> Vec<u8> {
     [&[META][..], b"schema"].concat()
 }
 
+pub(crate) fn models() -> Vec<u8> {
+    [&[META][..], b"models"].concat()
+}
+
 pub(crate) fn next() -> Vec<u8> {
     [&[META][..], b"next"].concat()
 }
@@ -78,6 +83,14 @@ pub(crate) fn chunk(id: ExemplarId, number: u16) -> Vec<u8> {
     [&[CHUNK][..], &id.to_be_bytes(), &number.to_be_bytes()].concat()
 }
 
+/// The id and the number of a key made by [`chunk`].
+pub(crate) fn split_chunk(key: &[u8]) -> Option<(ExemplarId, u16)> {
+    let [CHUNK, a, b, c, d, e, f] = *key else { return None };
+    Some((ExemplarId::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f])))
+}
+
+pub(crate) const CHUNKS: &[u8] = &[CHUNK];
+
 pub(crate) fn row(view: u16, id: ExemplarId) -> Vec<u8> {
     [&[ROW][..], &view.to_be_bytes(), &id.to_be_bytes()].concat()
 }
@@ -87,6 +100,15 @@ pub(crate) fn id_of_row(key: &[u8]) -> Option<ExemplarId> {
     let [ROW, _, _, a, b, c, d] = *key else { return None };
     Some(ExemplarId::from_be_bytes([a, b, c, d]))
 }
+
+/// The view's number and the id of a key made by [`row`].
+pub(crate) fn split_row(key: &[u8]) -> Option<(u16, ExemplarId)> {
+    let [ROW, a, b, ..] = *key else { return None };
+    Some((u16::from_be_bytes([a, b]), id_of_row(key)?))
+}
+
+pub(crate) const ROWS: &[u8] = &[ROW];
+pub(crate) const RECORDS: &[u8] = &[RECORD];
 
 pub(crate) fn container(space: Namespace, number: u32, high: u16) -> Vec<u8> {
     [&[CONTAINER, space.code()][..], &number.to_be_bytes(), &high.to_be_bytes()].concat()
@@ -113,6 +135,8 @@ pub(crate) fn split_user_key(key: &[u8]) -> Option<&str> {
     std::str::from_utf8(key.strip_prefix(USER_KEYS)?).ok()
 }
 
+pub(crate) const CONTENTS: &[u8] = &[CONTENT];
+
 pub(crate) fn content(digest: &Digest, id: ExemplarId) -> Vec<u8> {
     [&contents(digest)[..], &id.to_be_bytes()].concat()
 }
@@ -128,6 +152,11 @@ pub(crate) fn id_of_content(key: &[u8]) -> Option<ExemplarId> {
     (key[0] == CONTENT).then_some(ExemplarId::from_be_bytes(id))
 }
 
+/// The part of a content key that comes from the digest.
+pub(crate) fn digest_of_content(key: &[u8]) -> Option<[u8; 16]> {
+    key.get(1..17)?.try_into().ok()
+}
+
 pub(crate) fn name(space: Namespace, name: &[u8]) -> Vec<u8> {
     [&[NAME, space.code()][..], name].concat()
 }
@@ -140,6 +169,51 @@ pub(crate) fn split_name(key: &[u8]) -> Option<(Namespace, &[u8])> {
         return None;
     };
     Some((Namespace::of(*space)?, name))
+}
+
+/// The name of a view of a model.
+pub(crate) fn view_name(model: u16, view: &str) -> Vec<u8> {
+    [&model.to_be_bytes()[..], view.as_bytes()].concat()
+}
+
+/// The parts of a name made by [`view_name`].
+pub(crate) fn split_view_name(name: &[u8]) -> Option<(u16, &str)> {
+    let (model, view) = name.split_first_chunk::<2>()?;
+    Some((u16::from_be_bytes(*model), std::str::from_utf8(view).ok()?))
+}
+
+/// The exemplar that a key of kind record, chunk, row or content belongs to.
+pub(crate) fn exemplar(key: &[u8]) -> Option<ExemplarId> {
+    match *key.first()? {
+        RECORD => id_of_record(key),
+        CHUNK => split_chunk(key).map(|(id, _)| id),
+        ROW => id_of_row(key),
+        CONTENT => id_of_content(key),
+        _ => None,
+    }
+}
+
+/// What is stored under a key, in words.
+pub(crate) fn describe(key: &[u8]) -> String {
+    if let Some((id, number)) = split_chunk(key) {
+        return format!("part {number} of the image of exemplar {id}");
+    }
+    if let Some((view, id)) = split_row(key) {
+        return format!("row of exemplar {id} in view {view}");
+    }
+    if let Some(id) = id_of_record(key) {
+        return format!("record of exemplar {id}");
+    }
+    if let Some(id) = id_of_content(key) {
+        return format!("content digest of exemplar {id}");
+    }
+    if let Some(key) = split_user_key(key) {
+        return format!("key \"{key}\"");
+    }
+    if let Some((space, number, high)) = split_container(key) {
+        return format!("part {high} of bitmap {number} of {space:?}");
+    }
+    format!("entry {}", key.escape_ascii())
 }
 
 const NUMBER: u8 = 0;

@@ -10,8 +10,12 @@
 //! [`Durability::PowerSafe`] or [`Durability::ProcessCrashOnly`]. The tree underneath is beta software without a
 //! repair tool: keep backups.
 //!
+//! Feature rows are also kept as arrays in files, so that a million of them need not be read one by one:
+//! [`Collection::load_segments`] maps them, and reads from the tree what no file has. These files are derived. They
+//! are checked whenever they are opened, and may be deleted at any time.
+//!
 //! What it does not do: it decodes no image, computes no feature and searches nothing. It keeps what is ground
-//! state; matrices and whatever else can be computed from it are the engine's.
+//! state; whatever else can be computed from it is the engine's.
 //!
 //! # Examples
 //!
@@ -50,39 +54,54 @@
 
 mod acknowledged;
 mod admission;
+mod archive;
 mod batch;
 mod catalog;
 mod collection;
 mod config;
 mod container;
+mod copy;
 mod draft;
 mod error;
 mod folder;
+mod generation;
+mod ground;
 mod key;
 mod limits;
+mod mapped;
 mod marker;
+mod model;
 mod moment;
+mod old_format;
 #[cfg(target_os = "linux")]
 mod power;
 mod record;
 mod refusal;
+mod salvage;
 mod schema;
+mod segment;
 mod store;
 mod tag;
 mod tree;
 mod value;
+mod verify;
 
+pub use archive::{ArchiveError, ArchiveReport, ArchiveWriter, RestoreReport, restore};
 pub use batch::{NewExemplar, Upserted, WriteBatch, WriteReceipt};
 pub use catalog::Catalog;
-pub use collection::Collection;
-pub use config::{Doubt, Durability, DurabilityDemand, StoreConfig};
-pub use error::{Damage, OpenError, ReadError, TreeError, WriteError};
+pub use collection::{Collection, CompactReport};
+pub use config::{Doubt, Durability, DurabilityDemand, StoreConfig, WriteMode};
+pub use error::{Damage, MaintenanceError, OpenError, ReadError, TreeError, WriteError};
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS, MAX_COLLECTION_NAME_BYTES, MAX_DESCRIPTION_BYTES, MAX_DIMENSION,
     MAX_IMAGE_BYTES, MAX_KEY_BYTES, MAX_LABEL_BYTES, MAX_MEDIA_TYPE_BYTES, MAX_MODEL_NAME_BYTES,
     MAX_PAGE_ENTRIES, MAX_TAG_NAME_BYTES, MAX_TAG_TEXT_BYTES, MAX_TAGS, MAX_VIEW_NAME_BYTES, MAX_VIEWS,
 };
+pub use model::{Model, ModelRole};
 pub use record::{CollectionStats, Page, Record, content_digest};
 pub use refusal::Refusal;
+pub use salvage::{SalvageReport, migrate, salvage};
+pub use segment::{RowSegment, SegmentError, SegmentSaving};
 pub use store::Store;
 pub use tag::TagValue;
+pub use verify::{Finding, Loss, VerifyReport};

@@ -9,7 +9,7 @@ use crate::folder;
 
 pub(crate) const FILE: &str = "lookalike.json";
 pub(crate) const MAGIC: &str = "lookalike";
-const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 const MOST_BYTES: u64 = 64 << 10;
 
 /// What the marker says in every format.
@@ -33,17 +33,36 @@ pub(crate) fn path(root: &Path) -> PathBuf {
 
 /// Makes `root` a database.
 pub(crate) fn write(root: &Path, created_ms: u64, uuid: [u8; 16]) -> Result<(), OpenError> {
-    let path = path(root);
     let uuid = format!("{:032x}", u128::from_be_bytes(uuid));
-    let marker = Marker { magic: MAGIC.to_owned(), format: FORMAT, created_ms, uuid };
-    let mut text = serde_json::to_vec_pretty(&marker)
-        .map_err(|source| OpenError::Marker { path: path.clone(), source })?;
-    text.push(b'\n');
-    Ok(folder::write_whole(&path, &text)?)
+    store(&path(root), &Marker { magic: MAGIC.to_owned(), format: FORMAT, created_ms, uuid })
 }
 
-/// Checks that `root` is a database that this program can read.
+/// Notes that the database in `root` has the present format.
+pub(crate) fn upgrade(root: &Path) -> Result<(), OpenError> {
+    let path = path(root);
+    let text = folder::read_small(&path, MOST_BYTES)?.unwrap_or_default();
+    let damaged = |source| OpenError::Marker { path: path.clone(), source };
+    let marker: Marker = serde_json::from_slice(&text).map_err(damaged)?;
+    store(&path, &Marker { format: FORMAT, ..marker })
+}
+
+fn store(path: &Path, marker: &Marker) -> Result<(), OpenError> {
+    let mut text = serde_json::to_vec_pretty(marker)
+        .map_err(|source| OpenError::Marker { path: path.to_owned(), source })?;
+    text.push(b'\n');
+    Ok(folder::write_whole(path, &text)?)
+}
+
+/// Checks that `root` is a database of the format that this program writes.
 pub(crate) fn check(root: &Path) -> Result<(), OpenError> {
+    match format(root)? {
+        FORMAT => Ok(()),
+        found => Err(OpenError::OlderFormat { path: root.to_owned(), found, current: FORMAT }),
+    }
+}
+
+/// The format of the database in `root`, which is not newer than this program.
+pub(crate) fn format(root: &Path) -> Result<u32, OpenError> {
     let path = path(root);
     let Some(text) = folder::read_small(&path, MOST_BYTES)? else {
         return Err(OpenError::NotDatabase { path: root.to_owned() });
@@ -56,5 +75,5 @@ pub(crate) fn check(root: &Path) -> Result<(), OpenError> {
     if head.format > FORMAT {
         return Err(OpenError::NewerFormat { path: root.to_owned(), found: head.format, newest: FORMAT });
     }
-    serde_json::from_slice::<Marker>(&text).map(drop).map_err(damaged)
+    serde_json::from_slice::<Marker>(&text).map(|marker| marker.format).map_err(damaged)
 }

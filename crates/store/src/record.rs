@@ -3,7 +3,9 @@ use std::collections::BTreeMap;
 use plugin_api::{Digest, ExemplarId};
 use serde::{Deserialize, Serialize};
 
-use crate::TagValue;
+use crate::old_format::Record1;
+use crate::tree::Payload;
+use crate::{Damage, TagValue, value};
 
 /// What the store knows about one exemplar, without the image itself and the feature rows.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +63,7 @@ pub struct CollectionStats {
     pub disk_bytes: u64,
     /// Batches written since it was created.
     pub batches: u64,
-    /// Names of its views, ascending.
+    /// Names of the views of its current model, ascending.
     pub views: Vec<String>,
 }
 
@@ -80,8 +82,6 @@ pub(crate) struct StoredRecord {
     pub(crate) content: [u8; 32],
     pub(crate) created_ms: u64,
     pub(crate) updated_ms: u64,
-    // Numbers of the views in which it has a row.
-    pub(crate) views: Vec<u16>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -110,6 +110,13 @@ impl From<StoredTag> for TagValue {
 
 impl StoredRecord {
     pub(crate) const WHAT: &'static str = "record";
+
+    pub(crate) fn decode(payload: &Payload) -> Result<Self, Damage> {
+        match payload.format() {
+            1 => value::decode::<Record1>(Self::WHAT, payload).map(Self::from),
+            _ => value::decode(Self::WHAT, payload),
+        }
+    }
 
     pub(crate) fn tags(&self) -> BTreeMap<String, TagValue> {
         self.tags.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect()

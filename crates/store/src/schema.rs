@@ -1,4 +1,4 @@
-//! What is fixed about a collection, and what every batch rewrites.
+//! What is fixed about a collection, which models made its rows, and what every batch rewrites.
 
 use plugin_api::{Digest, ExemplarId, Fingerprint};
 use serde::{Deserialize, Serialize};
@@ -12,23 +12,44 @@ pub(crate) struct Schema {
     pub(crate) created_ms: u64,
     pub(crate) uuid: [u8; 16],
     pub(crate) chunk_bytes: u32,
-    model: String,
-    weights: [u8; 32],
-    preprocessing: [u8; 32],
-    dimension: u32,
 }
 
 impl Schema {
     pub(crate) const WHAT: &'static str = "schema";
     pub(crate) const MAGIC: &'static str = "lookalike collection";
 
-    pub(crate) fn new(fingerprint: &Fingerprint, created_ms: u64, uuid: [u8; 16]) -> Self {
+    pub(crate) fn new(created_ms: u64, uuid: [u8; 16]) -> Self {
+        Self { magic: Self::MAGIC.to_owned(), created_ms, uuid, chunk_bytes: limits::CHUNK_BYTES as u32 }
+    }
+}
+
+/// The models that made rows of a collection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Models {
+    pub(crate) entries: Vec<StoredModel>,
+    pub(crate) current: u16,
+    pub(crate) previous: Option<u16>,
+    pub(crate) building: Option<u16>,
+    /// Number that the next model gets; numbers are not used again.
+    pub(crate) next: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoredModel {
+    pub(crate) number: u16,
+    pub(crate) created_ms: u64,
+    name: String,
+    weights: [u8; 32],
+    preprocessing: [u8; 32],
+    dimension: u32,
+}
+
+impl StoredModel {
+    pub(crate) fn new(number: u16, fingerprint: &Fingerprint, created_ms: u64) -> Self {
         Self {
-            magic: Self::MAGIC.to_owned(),
+            number,
             created_ms,
-            uuid,
-            chunk_bytes: limits::CHUNK_BYTES as u32,
-            model: fingerprint.model.clone(),
+            name: fingerprint.model.clone(),
             weights: fingerprint.weights.0,
             preprocessing: fingerprint.preprocessing.0,
             dimension: fingerprint.dimension,
@@ -37,11 +58,38 @@ impl Schema {
 
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         Fingerprint {
-            model: self.model.clone(),
+            model: self.name.clone(),
             weights: Digest(self.weights),
             preprocessing: Digest(self.preprocessing),
             dimension: self.dimension,
         }
+    }
+
+    pub(crate) fn dimension(&self) -> usize {
+        self.dimension as usize
+    }
+}
+
+impl Models {
+    pub(crate) const WHAT: &'static str = "table of models";
+
+    /// One model, which is current.
+    pub(crate) fn new(fingerprint: &Fingerprint, created_ms: u64) -> Self {
+        let entries = vec![StoredModel::new(0, fingerprint, created_ms)];
+        Self { entries, current: 0, previous: None, building: None, next: 1 }
+    }
+
+    pub(crate) fn get(&self, number: u16) -> Option<&StoredModel> {
+        self.entries.iter().find(|entry| entry.number == number)
+    }
+
+    /// Whether what was read can be: every number once, every role a model that is there.
+    pub(crate) fn is_sound(&self) -> bool {
+        let once = self.entries.windows(2).all(|pair| pair[0].number < pair[1].number);
+        let below =
+            self.entries.iter().all(|entry| entry.number < self.next && accepts(&entry.fingerprint()));
+        let roles = [Some(self.current), self.previous, self.building];
+        once && below && roles.into_iter().flatten().all(|number| self.get(number).is_some())
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,11 +8,17 @@ use plugin_api::Fingerprint;
 
 use crate::collection::{self, Place};
 use crate::folder::FolderError;
-use crate::schema::{self, Schema};
-use crate::{Collection, OpenError, ReadError, StoreConfig, WriteError, folder, limits, marker, moment};
+use crate::ground::Ground;
+use crate::tree::{Backend, Changes, Disk};
+use crate::{
+    ArchiveError, ArchiveReport, ArchiveWriter, Collection, OpenError, ReadError, StoreConfig, WriteError,
+    folder, limits, marker, moment, schema,
+};
 
 const LOCK: &str = "LOCK";
 const COLLECTIONS: &str = "collections";
+/// What nobody else may put into the directory of a database.
+pub(crate) const OWN_FILES: [&str; 4] = [LOCK, COLLECTIONS, marker::FILE, "lookalike.tmp"];
 
 /// A database: one directory of collections, held by one process at a time.
 ///
@@ -24,6 +31,7 @@ const COLLECTIONS: &str = "collections";
 pub struct Store {
     root: PathBuf,
     config: StoreConfig,
+    backend: Arc<dyn Backend>,
     // Shared with the collections: the database stays locked until the last of them is closed.
     lock: Arc<File>,
     // The open ones. A collection must not be opened twice, so the lock is held while one is opened.
@@ -37,6 +45,14 @@ impl Store {
     ///
     /// [`OpenError::AlreadyDatabase`], [`OpenError::NotEmpty`], [`OpenError::Locked`], or a failed file operation.
     pub fn create(root: &Path, config: StoreConfig) -> Result<Self, OpenError> {
+        Self::create_on(Arc::new(Disk), root, config)
+    }
+
+    pub(crate) fn create_on(
+        backend: Arc<dyn Backend>,
+        root: &Path,
+        config: StoreConfig,
+    ) -> Result<Self, OpenError> {
         folder::create(root)?;
         if marker::path(root).exists() {
             return Err(OpenError::AlreadyDatabase { path: root.to_owned() });
@@ -60,21 +76,36 @@ impl Store {
         if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             folder::sync(parent)?;
         }
-        Ok(Self { root: root.to_owned(), config, lock: Arc::new(lock), open: Mutex::default() })
+        Ok(Self { root: root.to_owned(), config, backend, lock: Arc::new(lock), open: Mutex::default() })
     }
 
     /// Opens a database. Its collections are opened one by one, when they are asked for.
     ///
     /// # Errors
     ///
-    /// [`OpenError::NotDatabase`], [`OpenError::NewerFormat`], [`OpenError::Locked`], errors of a damaged marker, or
+    /// [`OpenError::NotDatabase`], [`OpenError::NewerFormat`], [`OpenError::OlderFormat`], [`OpenError::Locked`], errors of a damaged marker, or
     /// a failed file operation.
     pub fn open(root: &Path, config: StoreConfig) -> Result<Self, OpenError> {
+        Self::open_on(Arc::new(Disk), root, config)
+    }
+
+    pub(crate) fn open_on(
+        backend: Arc<dyn Backend>,
+        root: &Path,
+        config: StoreConfig,
+    ) -> Result<Self, OpenError> {
         // Checked before the lock too: nothing is created in a directory that is none of ours.
         marker::check(root)?;
         let lock = lock(root)?;
         marker::check(root)?;
-        Ok(Self { root: root.to_owned(), config, lock: Arc::new(lock), open: Mutex::default() })
+        Ok(Self { root: root.to_owned(), config, backend, lock: Arc::new(lock), open: Mutex::default() })
+    }
+
+    /// Locks a database of this or an older format; its collections must not be opened in the ordinary way.
+    pub(crate) fn lock_any(root: &Path, config: StoreConfig) -> Result<Self, OpenError> {
+        marker::format(root)?;
+        let lock = Arc::new(lock(root)?);
+        Ok(Self { root: root.to_owned(), config, backend: Arc::new(Disk), lock, open: Mutex::default() })
     }
 
     /// Its directory.
@@ -112,21 +143,28 @@ impl Store {
         name: &str,
         fingerprint: &Fingerprint,
     ) -> Result<Arc<Collection>, OpenError> {
-        if !is_allowed(name) {
-            return Err(OpenError::CollectionName { name: name.chars().take(100).collect() });
-        }
         if !schema::accepts(fingerprint) {
             let model = fingerprint.model.chars().take(100).collect();
             return Err(OpenError::Fingerprint { model, dimension: fingerprint.dimension });
         }
+        self.create_collection_from(name, |_| collection::first_changes(name, fingerprint))
+    }
+
+    /// Creates a collection whose tree is filled by `first`, which gives its last changes.
+    pub(crate) fn create_collection_from<E: From<OpenError>>(
+        &self,
+        name: &str,
+        first: impl FnOnce(&Ground) -> Result<Changes, E>,
+    ) -> Result<Arc<Collection>, E> {
+        if !is_allowed(name) {
+            return Err(OpenError::CollectionName { name: name.chars().take(100).collect() }.into());
+        }
         let mut open = self.lock_open();
         let home = self.home(name);
         if collection::exists(&home) {
-            return Err(OpenError::CollectionExists { name: name.to_owned() });
+            return Err(OpenError::CollectionExists { name: name.to_owned() }.into());
         }
-        let schema = Schema::new(fingerprint, moment::now_ms(), moment::uuid());
-        let place = Place { name, home: &home, config: &self.config, lock: &self.lock };
-        let collection = Arc::new(collection::create(place, schema)?);
+        let collection = Arc::new(collection::create_from(self.place(name, &home), first)?);
         open.insert(name.to_owned(), Arc::clone(&collection));
         Ok(collection)
     }
@@ -146,8 +184,7 @@ impl Store {
         if !is_allowed(name) || !collection::exists(&home) {
             return Ok(None);
         }
-        let place = Place { name, home: &home, config: &self.config, lock: &self.lock };
-        let collection = Arc::new(collection::open(place)?);
+        let collection = Arc::new(collection::open(self.place(name, &home))?);
         open.insert(name.to_owned(), Arc::clone(&collection));
         Ok(Some(collection))
     }
@@ -172,6 +209,42 @@ impl Store {
         }
         collection::remove(&home)?;
         Ok(true)
+    }
+
+    /// Writes every collection into an archive, and files under the names given.
+    ///
+    /// Readers go on; writers to a collection wait while it is written. `progress` is called with the bytes written so
+    /// far.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchiveError`]. What was written is no archive then.
+    pub fn backup(
+        &self,
+        to: impl Write,
+        files: &[(String, PathBuf)],
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<ArchiveReport, ArchiveError> {
+        let mut writer = ArchiveWriter::new(to)?;
+        for name in self.collection_names().map_err(ArchiveError::Read)? {
+            if let Some(collection) = self.collection(&name)? {
+                writer.collection(&collection, progress)?;
+            }
+        }
+        for (name, path) in files {
+            let file = File::open(path).map_err(|source| FolderError::new("opening", path, source))?;
+            writer.file(name, file)?;
+        }
+        Ok(writer.finish()?.1)
+    }
+
+    pub(crate) fn with_place<T>(&self, name: &str, work: impl FnOnce(Place<'_>) -> T) -> T {
+        let _open = self.lock_open();
+        work(self.place(name, &self.home(name)))
+    }
+
+    fn place<'a>(&'a self, name: &'a str, home: &'a Path) -> Place<'a> {
+        Place { name, home, config: &self.config, backend: &self.backend, lock: &self.lock }
     }
 
     fn home(&self, name: &str) -> PathBuf {

@@ -1,63 +1,84 @@
-//! The only file besides `tree/open.rs` that knows how values get to the disk. Everything sled does is run under a
-//! guard: damaged files make it panic in places, and no panic may reach whoever calls the store.
+//! Ordered keys and checksummed values in one directory. Where they are kept is behind `tree/backend.rs`; only
+//! `tree/disk.rs` and `tree/open.rs` know sled.
 
+mod backend;
+mod disk;
 mod open;
 
-use std::any::Any;
-use std::ops::RangeBounds;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::BTreeMap;
+use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
 
-pub(crate) use open::Obstacle;
+pub(crate) use backend::{Backend, KeyValue, Obstacle};
+pub(crate) use disk::Disk;
 
-use crate::error::TreeFault;
-use crate::{Damage, Doubt, ReadError, TreeError, WriteError, value};
+use crate::folder::FolderError;
+use crate::{Damage, Doubt, ReadError, StoreConfig, TreeError, WriteError, value};
 
 /// Ordered keys and values in one directory.
 pub(crate) struct Tree {
-    db: sled::Db,
+    inner: Box<dyn KeyValue>,
     folder: PathBuf,
 }
 
-/// Bytes of a key or a value, without a copy.
+/// Bytes of a key or a value, cheap to clone.
 pub(crate) type Bytes = sled::IVec;
 
-/// Changes that become durable together.
+/// Changes that are made together. Of two changes to one key the later counts.
 #[derive(Debug, Default)]
-pub(crate) struct Changes(sled::Batch);
+pub(crate) struct Changes {
+    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    bytes: usize,
+}
 
 impl Changes {
-    /// Stores a payload under a key; of two changes to one key the later counts.
+    /// Stores a payload under a key.
     pub(crate) fn put(&mut self, key: Vec<u8>, payload: &[u8]) {
         let value = value::seal(&key, payload);
-        self.0.insert(key, value);
+        self.put_sealed(key, value);
+    }
+
+    /// Stores a value that has its format and checksum already.
+    pub(crate) fn put_sealed(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.bytes += key.len() + value.len();
+        self.writes.insert(key, Some(value));
     }
 
     /// Removes a key; one that is not there is no error.
     pub(crate) fn remove(&mut self, key: Vec<u8>) {
-        self.0.remove(key);
+        self.bytes += key.len();
+        self.writes.insert(key, None);
+    }
+
+    /// Bytes of the keys and values given so far.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Keys, ascending, with their values, or with nothing where a key is removed.
+    pub(crate) fn into_writes(self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
+        self.writes.into_iter()
     }
 }
 
 impl Tree {
     /// Opens the tree in `folder`, which is created if it is not there, by the whole procedure that makes it
     /// survive crashes.
-    pub(crate) fn open(folder: &Path, cache_bytes: u64) -> Result<Self, Obstacle> {
-        Ok(Self { db: open::open(folder, cache_bytes)?, folder: folder.to_owned() })
+    pub(crate) fn open(backend: &dyn Backend, folder: &Path, config: &StoreConfig) -> Result<Self, Obstacle> {
+        Ok(Self { inner: backend.open(folder, config)?, folder: folder.to_owned() })
     }
 
     /// Writes `changes` and finds out what stands between the tree and power safety.
     pub(crate) fn probe(&self, changes: Changes) -> Result<Option<Doubt>, Obstacle> {
-        open::probe(self, changes)
+        self.inner.probe(changes)
     }
 
     /// The payload under `key`. `what` names it in errors.
     pub(crate) fn get(&self, what: &'static str, key: &[u8]) -> Result<Option<Payload>, AccessError> {
-        let Some(value) = guarded(|| self.db.get(key))? else {
+        let Some(value) = self.inner.get(key)? else {
             return Ok(None);
         };
-        value::unseal(what, key, &value)?;
-        Ok(Some(Payload(value)))
+        Payload::new(what, key, value).map(Some)
     }
 
     /// Whole keys with their payloads, ascending.
@@ -66,27 +87,44 @@ impl Tree {
         what: &'static str,
         range: impl RangeBounds<Vec<u8>>,
     ) -> Result<Entries, AccessError> {
-        let iter = guarded(|| Ok(self.db.range(range)))?;
-        Ok(Entries { what, iter })
+        let pairs = self.inner.range(range.start_bound().cloned(), range.end_bound().cloned())?;
+        Ok(Entries { what, pairs, key: Bytes::default() })
     }
 
     /// All keys that begin with `prefix`, with their payloads, ascending.
     pub(crate) fn prefix(&self, what: &'static str, prefix: &[u8]) -> Result<Entries, AccessError> {
-        let iter = guarded(|| Ok(self.db.scan_prefix(prefix)))?;
-        Ok(Entries { what, iter })
+        self.range(what, (Bound::Included(prefix.to_vec()), end_of_prefix(prefix)))
     }
 
-    /// Makes all changes durable, or none. After an error the tree must not be written again.
-    pub(crate) fn commit(&self, changes: Changes) -> Result<(), TreeError> {
-        guarded(|| {
-            self.db.apply_batch(changes.0)?;
-            self.db.flush().map(drop)
-        })
+    /// Makes all changes visible to reads, or none. After an error the tree must not be written again.
+    pub(crate) fn apply(&self, changes: Changes) -> Result<(), TreeError> {
+        self.inner.apply(changes)
+    }
+
+    /// Makes what was applied durable. After an error the tree must not be written again.
+    pub(crate) fn flush(&self) -> Result<(), TreeError> {
+        self.inner.flush()
+    }
+
+    /// Bytes that may still be written; `None` where nobody knows.
+    pub(crate) fn free_bytes(&self) -> Result<Option<u64>, FolderError> {
+        self.inner.free_bytes()
     }
 }
 
+/// The first bound that no key with this prefix reaches.
+fn end_of_prefix(prefix: &[u8]) -> Bound<Vec<u8>> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if last < u8::MAX {
+            end.push(last + 1);
+            return Bound::Excluded(end);
+        }
+    }
+    Bound::Unbounded
+}
+
 impl std::fmt::Debug for Tree {
-    // sled prints all of its entries.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tree").field("folder", &self.folder).finish_non_exhaustive()
     }
@@ -94,30 +132,58 @@ impl std::fmt::Debug for Tree {
 
 /// A value whose checksum was right.
 #[derive(Debug)]
-pub(crate) struct Payload(Bytes);
+pub(crate) struct Payload {
+    value: Bytes,
+    format: u8,
+}
+
+impl Payload {
+    fn new(what: &'static str, key: &[u8], value: Bytes) -> Result<Self, AccessError> {
+        let format = value::check(what, key, &value)?;
+        Ok(Self { value, format })
+    }
+
+    /// The whole value, with format and checksum.
+    pub(crate) fn sealed(&self) -> &[u8] {
+        &self.value
+    }
+
+    /// The format that the value was written in.
+    pub(crate) fn format(&self) -> u8 {
+        self.format
+    }
+}
 
 impl std::ops::Deref for Payload {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0[value::HEADER_BYTES..]
+        &self.value[value::HEADER_BYTES..]
     }
 }
 
-/// Keys and payloads of a part of the tree. It ends after the first error.
+/// Keys and payloads of a part of the tree. After an error of the tree it ends; after damage the next call goes on
+/// behind it.
 pub(crate) struct Entries {
     what: &'static str,
-    iter: sled::Iter,
+    pairs: backend::Pairs,
+    key: Bytes,
 }
 
 impl Entries {
     /// The next key and its payload.
     pub(crate) fn next(&mut self) -> Result<Option<(Bytes, Payload)>, AccessError> {
-        let Some((key, value)) = guarded(|| self.iter.next().transpose())? else {
+        let Some((key, value)) = self.pairs.next().transpose()? else {
             return Ok(None);
         };
-        value::unseal(self.what, &key, &value)?;
-        Ok(Some((key, Payload(value))))
+        self.key = key.clone();
+        let payload = Payload::new(self.what, &key, value)?;
+        Ok(Some((key, payload)))
+    }
+
+    /// The key met last, also if its value is damaged.
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
     }
 }
 
@@ -158,18 +224,14 @@ impl From<AccessError> for WriteError {
     }
 }
 
-/// Runs one call of sled; its panics become errors.
-fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, TreeError> {
-    // Nothing of ours is left half-changed by a panic inside: the caller drops what it was building.
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(TreeFault::Sled(error).into()),
-        Err(panic) => Err(TreeFault::Panicked { message: message(&*panic) }.into()),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.and_then(|text| text.lines().next()).unwrap_or("no reason given").to_owned()
+    #[test]
+    fn a_prefix_ends_before_the_next_one() {
+        assert_eq!(end_of_prefix(&[1, 2]), Bound::Excluded(vec![1, 3]));
+        assert_eq!(end_of_prefix(&[1, 255]), Bound::Excluded(vec![2]));
+        assert_eq!(end_of_prefix(&[255, 255]), Bound::Unbounded);
+    }
 }

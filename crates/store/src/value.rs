@@ -5,8 +5,8 @@ use serde::de::DeserializeOwned;
 
 use crate::Damage;
 
-/// The format that is written; the only one there is.
-pub(crate) const FORMAT: u8 = 1;
+/// The format that is written. Older ones are read, where their values were laid out differently by what reads them.
+pub(crate) const FORMAT: u8 = 2;
 /// Bytes before the payload.
 pub(crate) const HEADER_BYTES: usize = 5;
 
@@ -27,18 +27,18 @@ pub(crate) fn seal(key: &[u8], payload: &[u8]) -> Vec<u8> {
     value
 }
 
-/// The payload of a value found under `key`. `what` names it in errors.
-pub(crate) fn unseal<'a>(what: &'static str, key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Damage> {
+/// Checks a value found under `key` and gives its format. `what` names it in errors.
+pub(crate) fn check(what: &'static str, key: &[u8], value: &[u8]) -> Result<u8, Damage> {
     let [format, a, b, c, d, payload @ ..] = value else {
         return Err(Damage::Decode { what });
     };
     if checksum(key, *format, payload) != [*a, *b, *c, *d] {
         return Err(Damage::Checksum { what });
     }
-    if *format != FORMAT {
+    if *format > FORMAT {
         return Err(Damage::Format { what, found: *format, newest: FORMAT });
     }
-    Ok(payload)
+    Ok(*format)
 }
 
 /// Encodes a struct as a payload.
@@ -66,13 +66,14 @@ mod tests {
     #[test]
     fn every_flipped_bit_is_noticed() {
         let value = seal(b"key", b"some payload");
-        assert_eq!(unseal("test", b"key", &value).unwrap(), b"some payload");
-        assert!(unseal("test", b"kex", &value).is_err());
+        assert_eq!(check("test", b"key", &value).unwrap(), FORMAT);
+        assert_eq!(&value[HEADER_BYTES..], b"some payload");
+        assert!(check("test", b"kex", &value).is_err());
         for bit in 0..value.len() * 8 {
             let mut flipped = value.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(unseal("test", b"key", &flipped).is_err(), "bit {bit}");
+            assert!(check("test", b"key", &flipped).is_err(), "bit {bit}");
         }
-        assert!(unseal("test", b"key", &value[..4]).is_err());
+        assert!(check("test", b"key", &value[..4]).is_err());
     }
 }

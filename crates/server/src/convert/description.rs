@@ -18,9 +18,13 @@ pub(crate) fn description(collection: &Collection) -> Result<proto::CollectionDe
         disk_bytes: stats.disk_bytes,
         batches: stats.batches,
         views: stats.views,
-        fingerprint: Some(fingerprint(collection.fingerprint())),
+        fingerprint: Some(fingerprint(&collection.fingerprint())),
         durability: durability.into(),
-        rerankers: collection.rerankers().map(|reranker| self::reranker(reranker.describe())).collect(),
+        rerankers: collection
+            .rerankers()
+            .iter()
+            .map(|reranker| self::reranker(reranker.describe()))
+            .collect(),
     })
 }
 

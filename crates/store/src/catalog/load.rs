@@ -5,36 +5,56 @@ use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
-use super::{Catalog, LabelEntry, census};
+use super::{Catalog, LabelEntry, ViewEntry};
 use crate::key::{self, Namespace};
-use crate::schema::Totals;
+use crate::schema::{Models, Totals};
 use crate::tree::{AccessError, Tree};
 use crate::{Damage, TagValue, container, limits, value};
 
 /// Numbers of tag values; the writer needs them, readers do not.
 pub(crate) type TagNumbers = HashMap<(String, TagValue), u32>;
 
+/// Takes over the numbers that a batch gave or took back.
+pub(crate) fn renumber(known: &mut TagNumbers, news: HashMap<(String, TagValue), Option<u32>>) {
+    for (name, number) in news {
+        match number {
+            Some(number) => known.insert(name, number),
+            None => known.remove(&name),
+        };
+    }
+}
+
 const NAME: &str = "name";
 const BITMAP: &str = "bitmap";
+const MOST_VIEW: u32 = u16::MAX as u32;
 
 /// Names by number.
 #[derive(Default)]
 struct Names {
     labels: BTreeMap<u32, String>,
-    views: BTreeMap<u32, String>,
+    views: BTreeMap<u32, (u16, String)>,
     tags: BTreeMap<u32, (String, TagValue)>,
 }
 
-/// Reads the catalog of a tree and checks that it fits together.
+/// Reads the catalog of a tree and checks that it fits together. Whether records and keys agree with it is for
+/// [`census`](super::census) to find out, which takes longer.
 pub(crate) fn load(tree: &Tree) -> Result<(Catalog, TagNumbers), AccessError> {
     let totals: Totals = match tree.get(Totals::WHAT, &key::next())? {
         Some(payload) => value::decode(Totals::WHAT, &payload)?,
         None => return Err(Damage::Missing { what: Totals::WHAT }.into()),
     };
+    let models: Models = match tree.get(Models::WHAT, &key::models())? {
+        Some(payload) => value::decode(Models::WHAT, &payload)?,
+        None => return Err(Damage::Missing { what: Models::WHAT }.into()),
+    };
+    if !models.is_sound() {
+        return Err(Damage::Decode { what: Models::WHAT }.into());
+    }
     let names = load_names(tree)?;
     let mut tombstones = RoaringBitmap::new();
     let mut labels: Vec<RoaringBitmap> = vec![RoaringBitmap::new(); names.labels.len()];
     let mut tags: BTreeMap<u32, RoaringBitmap> = BTreeMap::new();
+    let mut absent: BTreeMap<u32, RoaringBitmap> = BTreeMap::new();
     let mut entries = tree.prefix(BITMAP, key::CONTAINERS)?;
     while let Some((key, payload)) = entries.next()? {
         let Some((space, number, high)) = key::split_container(&key) else {
@@ -44,6 +64,7 @@ pub(crate) fn load(tree: &Tree) -> Result<(Catalog, TagNumbers), AccessError> {
             Namespace::Tombstone if number == 0 => Some(&mut tombstones),
             Namespace::Label => labels.get_mut(number as usize),
             Namespace::Tag if names.tags.contains_key(&number) => Some(tags.entry(number).or_default()),
+            Namespace::View if names.views.contains_key(&number) => Some(absent.entry(number).or_default()),
             Namespace::Tombstone | Namespace::Tag | Namespace::View => None,
         };
         let bitmap = bitmap.ok_or(Damage::Missing { what: "name of a bitmap" })?;
@@ -53,11 +74,12 @@ pub(crate) fn load(tree: &Tree) -> Result<(Catalog, TagNumbers), AccessError> {
     live.insert_range(0..totals.next_id);
     live -= tombstones;
 
-    let mut catalog = Catalog { totals, live: Arc::new(live), ..Catalog::default() };
-    catalog.views = Arc::new(names.views.into_values().collect());
+    let damaged = || Damage::Decode { what: Models::WHAT };
+    let mut catalog = Catalog::empty(models).ok_or_else(damaged)?;
+    (catalog.totals, catalog.live) = (totals, Arc::new(live));
+    add_views(&mut catalog, names.views, absent)?;
     add_labels(&mut catalog, names.labels, labels)?;
     let numbers = add_tags(&mut catalog, names.tags, tags)?;
-    census::check(tree, &catalog)?;
     Ok((catalog, numbers))
 }
 
@@ -71,7 +93,10 @@ fn load_names(tree: &Tree) -> Result<Names, AccessError> {
         let text = || std::str::from_utf8(name).map(str::to_owned).map_err(|_| damaged());
         let twice = match space {
             Namespace::Label => names.labels.insert(number, text()?).is_some(),
-            Namespace::View => names.views.insert(number, text()?).is_some(),
+            Namespace::View => {
+                let (model, view) = key::split_view_name(name).ok_or_else(damaged)?;
+                names.views.insert(number, (model, view.to_owned())).is_some()
+            }
             Namespace::Tag => {
                 names.tags.insert(number, key::split_tag_name(name).ok_or_else(damaged)?).is_some()
             }
@@ -81,14 +106,33 @@ fn load_names(tree: &Tree) -> Result<Names, AccessError> {
             return Err(damaged());
         }
     }
-    // Labels and views are numbered without gaps.
-    for (numbers, most) in [(&names.labels, u32::MAX as usize), (&names.views, limits::MAX_VIEWS)] {
-        let dense = numbers.keys().zip(0..).all(|(&number, expected)| number == expected);
-        if !dense || numbers.len() > most {
-            return Err(Damage::Missing { what: NAME }.into());
-        }
+    // Labels are numbered without gaps; a view's number is free again when its model was dropped.
+    let dense = names.labels.keys().zip(0..).all(|(&number, expected)| number == expected);
+    let few = names.views.len() <= limits::MAX_VIEWS && names.views.keys().all(|&number| number <= MOST_VIEW);
+    if !dense || !few {
+        return Err(Damage::Missing { what: NAME }.into());
     }
     Ok(names)
+}
+
+fn add_views(
+    catalog: &mut Catalog,
+    names: BTreeMap<u32, (u16, String)>,
+    mut absent: BTreeMap<u32, RoaringBitmap>,
+) -> Result<(), Damage> {
+    let mut views = BTreeMap::new();
+    for (number, (model, name)) in names {
+        let absent = absent.remove(&number).unwrap_or_default();
+        if !absent.is_subset(&catalog.live) {
+            return Err(Damage::Missing { what: "exemplar of a view" });
+        }
+        if catalog.models.get(model).is_none() {
+            return Err(Damage::Missing { what: "model of a view" });
+        }
+        views.insert(number as u16, ViewEntry { model, name, absent: Arc::new(absent) });
+    }
+    catalog.views = Arc::new(views);
+    Ok(())
 }
 
 fn add_labels(

@@ -1,31 +1,24 @@
-//! Folders of a collection:
-//!
-//! ```text
-//! NAME/CURRENT                name of the generation in use; written last, so that a collection is there whole or not
-//! NAME/g000001/READY          the generation was created to its end
-//! NAME/g000001/ground/        its tree
-//! NAME/g000001/ACKNOWLEDGED   number of the last acknowledged batch
-//! ```
-
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
-use super::{Collection, Writer};
+use plugin_api::Fingerprint;
+
+use super::Collection;
+use super::check::Check;
+use super::write::{Durable, Writer};
 use crate::acknowledged::{self, Acknowledged};
 use crate::catalog::TagNumbers;
-use crate::schema::{Schema, Totals};
-use crate::tree::{AccessError, Changes, Obstacle, Tree};
+use crate::catalog::census::Census;
+use crate::generation::{self, Number};
+use crate::ground::Ground;
+use crate::schema::{Models, Schema, Totals};
+use crate::segment::Shelf;
+use crate::tree::{AccessError, Backend, Changes, Obstacle, Tree};
 use crate::{
-    Catalog, Damage, Doubt, DurabilityDemand, OpenError, StoreConfig, catalog, folder, key, schema, value,
+    Catalog, Damage, Doubt, DurabilityDemand, OpenError, StoreConfig, catalog, folder, key, moment, value,
 };
-
-const CURRENT: &str = "CURRENT";
-const READY: &str = "READY";
-const GROUND: &str = "ground";
-const FIRST_GENERATION: &str = "g000001";
-const READY_TEXT: &[u8] = b"lookalike generation, format 1\n";
-const CURRENT_MOST_BYTES: u64 = 64;
 
 /// What opening a collection needs to know of its database.
 #[derive(Debug, Clone, Copy)]
@@ -34,15 +27,16 @@ pub(crate) struct Place<'a> {
     /// Folder of the collection.
     pub(crate) home: &'a Path,
     pub(crate) config: &'a StoreConfig,
+    pub(crate) backend: &'a Arc<dyn Backend>,
     pub(crate) lock: &'a Arc<File>,
 }
 
 impl Place<'_> {
-    fn damaged(&self, source: Damage) -> OpenError {
+    pub(crate) fn damaged(&self, source: Damage) -> OpenError {
         OpenError::Damaged { name: self.name.to_owned(), source }
     }
 
-    fn obstacle(&self, obstacle: Obstacle) -> OpenError {
+    pub(crate) fn obstacle(&self, obstacle: Obstacle) -> OpenError {
         match obstacle {
             Obstacle::DiskFull { folder, free_bytes, needed_bytes } => {
                 OpenError::DiskFull { path: folder, free_bytes, needed_bytes }
@@ -52,7 +46,7 @@ impl Place<'_> {
         }
     }
 
-    fn access(&self, error: AccessError) -> OpenError {
+    pub(crate) fn access(&self, error: AccessError) -> OpenError {
         match error {
             // The rest of the value may be anything in a format of later.
             AccessError::Damage(Damage::Format { found, newest, .. }) => OpenError::NewerFormat {
@@ -65,6 +59,13 @@ impl Place<'_> {
         }
     }
 
+    /// Opens the tree of a generation.
+    pub(crate) fn ground(&self, number: Number) -> Result<Ground, OpenError> {
+        let folder = number.folder(self.home);
+        let tree = Tree::open(&**self.backend, &generation::ground(&folder), self.config);
+        Ok(Ground::new(tree.map_err(|obstacle| self.obstacle(obstacle))?, folder))
+    }
+
     fn assemble(&self, state: State) -> Result<Collection, OpenError> {
         if let Some(doubt) = state.doubt {
             if self.config.durability == DurabilityDemand::PowerSafe {
@@ -72,25 +73,39 @@ impl Place<'_> {
             }
             tracing::warn!(collection = self.name, %doubt, "writes are not known to survive a power cut");
         }
+        let shelf = Shelf::open(self.home, state.schema.uuid, &state.catalog);
+        let (ground, catalog) = (Arc::new(state.ground), Arc::new(state.catalog));
+        let check = if catalog.len() > self.config.check_in_background_above {
+            Check::begin(Arc::clone(&ground), Arc::clone(&catalog))
+        } else {
+            let census =
+                Census::take(&ground, &catalog, &AtomicBool::new(false)).map_err(|e| self.access(e))?;
+            let census = census.unwrap_or_default();
+            if let Some(damage) = census.damage(catalog.live()) {
+                return Err(self.damaged(damage));
+            }
+            Check::taken(census)
+        };
         Ok(Collection {
             name: self.name.to_owned(),
-            folder: self.home.to_owned(),
-            fingerprint: state.schema.fingerprint(),
+            home: self.home.to_owned(),
+            uuid: state.schema.uuid,
+            config: self.config.clone(),
+            backend: Arc::clone(self.backend),
             doubt: state.doubt,
-            tree: state.tree,
-            catalog: RwLock::new(Arc::new(state.catalog)),
-            writer: Mutex::new(Writer {
-                tag_numbers: state.tag_numbers,
-                acknowledged: state.acknowledged,
-                fault: None,
-            }),
-            _lock: Arc::clone(self.lock),
+            ground: RwLock::new(ground),
+            shelf,
+            catalog: RwLock::new(Arc::clone(&catalog)),
+            durable: Mutex::new(Durable::new(catalog.batch(), state.acknowledged)),
+            writer: Mutex::new(Writer::new(catalog, state.tag_numbers)),
+            check,
+            lock: Arc::clone(self.lock),
         })
     }
 }
 
 struct State {
-    tree: Tree,
+    ground: Ground,
     schema: Schema,
     catalog: Catalog,
     tag_numbers: TagNumbers,
@@ -100,26 +115,30 @@ struct State {
 
 /// Whether a collection was created to its end in `home`.
 pub(crate) fn exists(home: &Path) -> bool {
-    home.join(CURRENT).is_file()
+    generation::exists(home)
 }
 
 /// Deletes a collection: first the file that makes it one, then the rest.
 pub(crate) fn remove(home: &Path) -> Result<(), folder::FolderError> {
-    folder::remove_file(&home.join(CURRENT))?;
-    folder::sync(home)?;
+    generation::unset_current(home)?;
     folder::remove(home)?;
     home.parent().map_or(Ok(()), folder::sync)
 }
 
-/// Creates a collection where none is. What an interrupted creation left behind is wiped: without `CURRENT`
-/// nothing in it was ever acknowledged.
-pub(crate) fn create(place: Place<'_>, schema: Schema) -> Result<Collection, OpenError> {
-    folder::remove(place.home)?;
-    let outcome =
-        create_generation(place, schema).and_then(|state| place.assemble(state)).and_then(|collection| {
-            folder::write_whole(&place.home.join(CURRENT), format!("{FIRST_GENERATION}\n").as_bytes())?;
-            Ok(collection)
-        });
+/// Creates a collection where none is: `first` fills its tree and gives the last changes. What an interrupted
+/// creation left behind is wiped: without `CURRENT` nothing in it was ever acknowledged.
+pub(crate) fn create_from<E: From<OpenError>>(
+    place: Place<'_>,
+    first: impl FnOnce(&Ground) -> Result<Changes, E>,
+) -> Result<Collection, E> {
+    folder::remove(place.home).map_err(OpenError::from)?;
+    let outcome = (|| {
+        let ground = place.ground(Number::FIRST)?;
+        let changes = first(&ground)?;
+        let made = place.assemble(make_ready(place, ground, changes)?)?;
+        generation::set_current(place.home, Number::FIRST).map_err(OpenError::from)?;
+        Ok(made)
+    })();
     if outcome.is_err()
         && let Err(error) = folder::remove(place.home)
     {
@@ -128,42 +147,47 @@ pub(crate) fn create(place: Place<'_>, schema: Schema) -> Result<Collection, Ope
     outcome
 }
 
-fn create_generation(place: Place<'_>, schema: Schema) -> Result<State, OpenError> {
-    let generation = place.home.join(FIRST_GENERATION);
-    let tree =
-        Tree::open(&generation.join(GROUND), place.config.cache_bytes).map_err(|o| place.obstacle(o))?;
-    let damaged = |source| place.damaged(source);
+/// What makes an empty tree one of a collection of this name.
+pub(crate) fn first_changes(name: &str, fingerprint: &Fingerprint) -> Result<Changes, OpenError> {
+    let now_ms = moment::now_ms();
+    let first =
+        beginning(&Schema::new(now_ms, moment::uuid()), &Models::new(fingerprint, now_ms), Totals::default());
+    first.map_err(|source| OpenError::Damaged { name: name.to_owned(), source })
+}
+
+/// What a tree has before its exemplars.
+pub(crate) fn beginning(schema: &Schema, models: &Models, totals: Totals) -> Result<Changes, Damage> {
     let mut changes = Changes::default();
-    changes.put(key::schema(), &value::encode(Schema::WHAT, &schema).map_err(damaged)?);
-    changes.put(key::next(), &value::encode(Totals::WHAT, &Totals::default()).map_err(damaged)?);
-    let doubt = tree.probe(changes).map_err(|o| place.obstacle(o))?;
-    let acknowledged = Acknowledged::start(&generation, 0)?;
-    folder::write_whole(&generation.join(READY), READY_TEXT)?;
-    folder::sync_all(&generation)?;
-    folder::sync(place.home)?;
-    let (catalog, tag_numbers) = catalog::load(&tree).map_err(|e| place.access(e))?;
-    Ok(State { tree, schema, catalog, tag_numbers, acknowledged, doubt })
+    changes.put(key::schema(), &value::encode(Schema::WHAT, schema)?);
+    changes.put(key::models(), &value::encode(Models::WHAT, models)?);
+    changes.put(key::next(), &value::encode(Totals::WHAT, &totals)?);
+    Ok(changes)
+}
+
+/// Makes a generation whose tree is filled to its end, but not the one in use.
+pub(crate) fn finish_generation(place: Place<'_>, ground: Ground, changes: Changes) -> Result<(), OpenError> {
+    make_ready(place, ground, changes).map(drop)
+}
+
+fn make_ready(place: Place<'_>, ground: Ground, changes: Changes) -> Result<State, OpenError> {
+    let doubt = ground.probe(changes).map_err(|o| place.obstacle(o))?;
+    let (catalog, tag_numbers) = catalog::load(&ground).map_err(|e| place.access(e))?;
+    let schema = read_schema(place, &ground)?;
+    let acknowledged = Acknowledged::start(ground.generation(), catalog.batch())?;
+    generation::set_ready(ground.generation())?;
+    Ok(State { ground, schema, catalog, tag_numbers, acknowledged, doubt })
 }
 
 /// Opens a collection that [`exists`].
 pub(crate) fn open(place: Place<'_>) -> Result<Collection, OpenError> {
-    let generation = current_generation(place)?;
-    let ready = folder::read_small(&generation.join(READY), READY_TEXT.len() as u64)?;
-    if ready.as_deref() != Some(READY_TEXT) {
-        return Err(place.damaged(Damage::Missing { what: "file READY" }));
-    }
-    let ground = generation.join(GROUND);
-    if !ground.join("db").is_file() {
-        // sled would begin an empty tree.
-        return Err(place.damaged(Damage::Missing { what: "tree's log" }));
-    }
-    let tree = Tree::open(&ground, place.config.cache_bytes).map_err(|o| place.obstacle(o))?;
-    let schema = read_schema(place, &tree)?;
-    let (catalog, tag_numbers) = catalog::load(&tree).map_err(|e| place.access(e))?;
+    let (number, ground) = open_ground(place)?;
+    generation::remove_others(place.home, number)?;
+    let schema = read_schema(place, &ground)?;
+    let (catalog, tag_numbers) = catalog::load(&ground).map_err(|e| place.access(e))?;
     let found = catalog.batch();
-    match acknowledged::read(&generation)? {
+    match acknowledged::read(ground.generation())? {
         Some(acknowledged) if acknowledged > found => {
-            let path = acknowledged::path(&generation);
+            let path = acknowledged::path(ground.generation());
             return Err(OpenError::BatchesLost { name: place.name.to_owned(), found, acknowledged, path });
         }
         Some(_) => {}
@@ -173,30 +197,32 @@ pub(crate) fn open(place: Place<'_>) -> Result<Collection, OpenError> {
     let mut changes = Changes::default();
     let totals = value::encode(Totals::WHAT, &catalog.totals).map_err(|d| place.damaged(d))?;
     changes.put(key::next(), &totals);
-    let doubt = tree.probe(changes).map_err(|o| place.obstacle(o))?;
-    let acknowledged = Acknowledged::start(&generation, found)?;
+    let doubt = ground.probe(changes).map_err(|o| place.obstacle(o))?;
+    let acknowledged = Acknowledged::start(ground.generation(), found)?;
     tracing::debug!(collection = place.name, exemplars = catalog.totals.exemplars, "opened");
-    place.assemble(State { tree, schema, catalog, tag_numbers, acknowledged, doubt })
+    place.assemble(State { ground, schema, catalog, tag_numbers, acknowledged, doubt })
 }
 
-fn current_generation(place: Place<'_>) -> Result<PathBuf, OpenError> {
-    let bytes = folder::read_small(&place.home.join(CURRENT), CURRENT_MOST_BYTES)?.unwrap_or_default();
-    let name = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n')).filter(|name| {
-        name.len() == FIRST_GENERATION.len()
-            && name.starts_with('g')
-            && name.bytes().skip(1).all(|byte| byte.is_ascii_digit())
-    });
-    match name {
-        Some(name) => Ok(place.home.join(name)),
-        None => Err(place.damaged(Damage::Decode { what: "file CURRENT" })),
+/// Opens the tree of the generation in use, without a look at what is in it.
+pub(crate) fn open_ground(place: Place<'_>) -> Result<(Number, Ground), OpenError> {
+    let number = generation::current(place.home)?;
+    let number = number.ok_or_else(|| place.damaged(Damage::Decode { what: "file CURRENT" }))?;
+    let folder = number.folder(place.home);
+    if let Some(damage) = generation::unready(&folder)? {
+        return Err(place.damaged(damage));
     }
+    if !place.backend.exists(&generation::ground(&folder)) {
+        // An empty tree would be begun.
+        return Err(place.damaged(Damage::Missing { what: "tree's log" }));
+    }
+    Ok((number, place.ground(number)?))
 }
 
 fn read_schema(place: Place<'_>, tree: &Tree) -> Result<Schema, OpenError> {
     let payload = tree.get(Schema::WHAT, &key::schema()).map_err(|e| place.access(e))?;
     let payload = payload.ok_or_else(|| place.damaged(Damage::Missing { what: Schema::WHAT }))?;
     let schema: Schema = value::decode(Schema::WHAT, &payload).map_err(|d| place.damaged(d))?;
-    if schema.magic != Schema::MAGIC || !schema::accepts(&schema.fingerprint()) {
+    if schema.magic != Schema::MAGIC {
         return Err(place.damaged(Damage::Decode { what: Schema::WHAT }));
     }
     Ok(schema)

@@ -1,13 +1,14 @@
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeBounds};
 
-use plugin_api::{Digest, ExemplarId, FeatureRows, View};
+use plugin_api::{Digest, ExemplarId, FeatureRows};
 use roaring::RoaringBitmap;
 
 use super::Collection;
 use crate::record::StoredRecord;
 use crate::tree::{AccessError, Payload, Tree};
 use crate::{
-    CollectionStats, Damage, MAX_PAGE_ENTRIES, Page, ReadError, Record, content_digest, folder, key, value,
+    Catalog, CollectionStats, Damage, MAX_PAGE_ENTRIES, Page, ReadError, Record, content_digest, folder, key,
+    value,
 };
 
 const ROW: &str = "feature row";
@@ -20,7 +21,7 @@ pub(crate) fn stored_record(tree: &Tree, id: ExemplarId) -> Result<Option<Stored
     let Some(payload) = tree.get(StoredRecord::WHAT, &key::record(id))? else {
         return Ok(None);
     };
-    Ok(Some(value::decode(StoredRecord::WHAT, &payload)?))
+    Ok(Some(StoredRecord::decode(&payload)?))
 }
 
 /// The stored id of a user's key, whether or not the catalog has it already.
@@ -38,25 +39,26 @@ impl Collection {
     ///
     /// [`ReadError`] when the record is damaged or reading fails.
     pub fn record(&self, id: ExemplarId) -> Result<Option<Record>, ReadError> {
-        Ok(self.live_record(id)?.map(|stored| stored.into_record(id)))
+        self.record_in(&self.catalog(), id)
     }
 
-    fn live_record(&self, id: ExemplarId) -> Result<Option<StoredRecord>, ReadError> {
-        if !self.catalog().live().contains(id) {
+    /// The record of an exemplar of a state, also if it was deleted since; `None` if the state has no such exemplar.
+    /// Label and tags are the newest that it had.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Collection::record`].
+    pub fn record_in(&self, catalog: &Catalog, id: ExemplarId) -> Result<Option<Record>, ReadError> {
+        Ok(self.stored_record_in(catalog, id)?.map(|stored| stored.into_record(id)))
+    }
+
+    /// What a state that somebody holds has is not removed, so that it must be there.
+    fn stored_record_in(&self, catalog: &Catalog, id: ExemplarId) -> Result<Option<StoredRecord>, ReadError> {
+        if !catalog.live().contains(id) {
             return Ok(None);
         }
-        let stored = stored_record(&self.tree, id)?;
-        if stored.is_none() && self.is_settled(id) {
-            return Err(Damage::Missing { what: StoredRecord::WHAT }.into());
-        }
-        Ok(stored)
-    }
-
-    /// Whether an exemplar is there and no write is about to delete it: what is missing of it then is damage.
-    fn is_settled(&self, id: ExemplarId) -> bool {
-        let writer = self.lock_writer();
-        // A write that failed may have deleted without being published.
-        writer.fault.is_none() && self.catalog().live().contains(id)
+        let stored = stored_record(&self.ground(), id)?;
+        stored.map(Some).ok_or_else(|| Damage::Missing { what: StoredRecord::WHAT }.into())
     }
 
     /// The id of a key; `None` if it is not there.
@@ -65,12 +67,21 @@ impl Collection {
     ///
     /// [`ReadError`] when the entry is damaged or reading fails.
     pub fn id_of(&self, key: &str) -> Result<Option<ExemplarId>, ReadError> {
-        let found = stored_id(&self.tree, key)?;
-        match found {
+        if let Some(id) = stored_id(&self.ground(), key)?
+            && self.catalog().live().contains(id)
+        {
+            return Ok(Some(id));
+        }
+        // "There is none" is believed only of a tree whose keys were counted.
+        self.check.wait(self)?;
+        match stored_id(&self.ground(), key)? {
             Some(id) if !self.catalog().live().contains(id) => {
-                // A write is under way: wait until it is durable, and look again.
-                let _writer = self.lock_writer();
-                Ok(stored_id(&self.tree, key)?.filter(|&id| self.catalog().live().contains(id)))
+                // A write is under way: wait until it is published, and look again. If it fails, the state before
+                // it counts, and that had another exemplar under the key or none.
+                if let Err(error) = self.flush() {
+                    tracing::debug!(collection = self.name, %error, "a key of a write that failed");
+                }
+                Ok(stored_id(&self.ground(), key)?.filter(|&id| self.catalog().live().contains(id)))
             }
             found => Ok(found),
         }
@@ -84,13 +95,11 @@ impl Collection {
     pub fn ids_of_content(&self, content: &Digest) -> Result<Vec<ExemplarId>, ReadError> {
         let catalog = self.catalog();
         let mut ids = Vec::new();
-        let mut entries = self.tree.prefix(CONTENT, &key::contents(content))?;
+        let mut entries = self.ground().prefix(CONTENT, &key::contents(content))?;
         while let Some((key, _)) = entries.next()? {
             let id = key::id_of_content(&key).ok_or(Damage::Decode { what: CONTENT })?;
             // The key holds but half of the digest.
-            if catalog.live().contains(id)
-                && self.record(id)?.is_some_and(|record| record.content == *content)
-            {
+            if self.record_in(&catalog, id)?.is_some_and(|record| record.content == *content) {
                 ids.push(id);
             }
         }
@@ -103,16 +112,24 @@ impl Collection {
     ///
     /// [`ReadError`] when the image is damaged (its digest is checked) or reading fails.
     pub fn image(&self, id: ExemplarId) -> Result<Option<Vec<u8>>, ReadError> {
-        let Some(record) = self.live_record(id)? else {
+        self.image_in(&self.catalog(), id)
+    }
+
+    /// The encoded image of an exemplar of a state, whatever became of it since; `None` if the state has no such
+    /// exemplar.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Collection::image`].
+    pub fn image_in(&self, catalog: &Catalog, id: ExemplarId) -> Result<Option<Vec<u8>>, ReadError> {
+        let Some(record) = self.stored_record_in(catalog, id)? else {
             return Ok(None);
         };
+        let ground = self.ground();
         let mut image = Vec::with_capacity(record.image_bytes as usize);
         for number in 0..record.chunks {
-            match self.tree.get(CHUNK, &key::chunk(id, number))? {
-                Some(chunk) => image.extend_from_slice(&chunk),
-                None if self.is_settled(id) => return Err(Damage::Missing { what: CHUNK }.into()),
-                None => return Ok(None),
-            }
+            let chunk = ground.get(CHUNK, &key::chunk(id, number))?;
+            image.extend_from_slice(&chunk.ok_or(Damage::Missing { what: CHUNK })?);
         }
         if content_digest(&image).0 != record.content {
             return Err(Damage::Checksum { what: CHUNK }.into());
@@ -127,44 +144,70 @@ impl Collection {
     /// [`ReadError::UnknownView`]; [`ReadError::NoRow`] for an id that is not there or has no row in this view;
     /// others when a row is damaged or reading fails.
     pub fn rows(&self, view: &str, ids: &[ExemplarId]) -> Result<FeatureRows, ReadError> {
-        let number = self.view_number(view)?;
-        let dimension = self.fingerprint.dimension as usize;
-        let live = self.catalog();
+        self.rows_in(&self.catalog(), view, ids)
+    }
+
+    /// Rows of exemplars of a state, in a view of the model that is current in it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Collection::rows`].
+    pub fn rows_in(
+        &self,
+        catalog: &Catalog,
+        view: &str,
+        ids: &[ExemplarId],
+    ) -> Result<FeatureRows, ReadError> {
+        let (number, dimension) = served_view(catalog, view)?;
+        let ground = self.ground();
         let mut values = Vec::new();
         for &id in ids {
             let row =
-                if live.live().contains(id) { self.tree.get(ROW, &key::row(number, id))? } else { None };
+                if catalog.live().contains(id) { ground.get(ROW, &key::row(number, id))? } else { None };
             let row = row.ok_or_else(|| ReadError::NoRow { id, view: view.to_owned() })?;
             append_row(&mut values, &row, dimension)?;
         }
         FeatureRows::new(dimension, values).map_err(|error| Damage::Rows(error).into())
     }
 
-    /// Hands the rows of a view to `visit`, by ascending id, from the id `from` on, until it breaks off.
-    ///
-    /// Exemplars stored before the call and not deleted meanwhile are met exactly once; of what is written during
-    /// the call, some may be met and some not. Who needs one state asks [`Collection::catalog`] for it first, and
-    /// leaves out ids that are not in it.
+    /// Hands the rows of a view of the current model to `visit`, by ascending id, until it breaks off: those of the
+    /// exemplars with an id in `ids` that are in the newest state when the call begins, whatever is written meanwhile.
     ///
     /// # Errors
     ///
-    /// [`ReadError::UnknownView`]; others when a row is damaged or reading fails, and at the end of the clean view
-    /// when an exemplar was not met. Rows before it were visited.
+    /// [`ReadError::UnknownView`]; others when a row is damaged or reading fails, and at the end when an exemplar
+    /// was not met that has a row in the view. Rows before it were visited.
     pub fn scan_rows(
         &self,
         view: &str,
-        from: ExemplarId,
+        ids: impl RangeBounds<ExemplarId>,
         visit: &mut dyn FnMut(ExemplarId, &[f32]) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
-        let number = self.view_number(view)?;
-        let dimension = self.fingerprint.dimension as usize;
-        let live = self.catalog();
-        let mut met = RoaringBitmap::new();
+        self.scan_rows_in(&self.catalog(), view, ids, visit)
+    }
+
+    pub(super) fn scan_rows_in(
+        &self,
+        catalog: &Catalog,
+        view: &str,
+        ids: impl RangeBounds<ExemplarId>,
+        visit: &mut dyn FnMut(ExemplarId, &[f32]) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        let (number, dimension) = served_view(catalog, view)?;
+        let mut expected = RoaringBitmap::new();
+        expected.insert_range((ids.start_bound().cloned(), ids.end_bound().cloned()));
+        expected &= catalog.live();
+        expected -= &*catalog.without_row(catalog.current_model(), view);
+        let (Some(first), Some(last)) = (expected.min(), expected.max()) else {
+            return Ok(());
+        };
         let mut values = Vec::with_capacity(dimension);
-        let mut entries = self.tree.range(ROW, key::row(number, from)..=key::row(number, ExemplarId::MAX))?;
+        let mut entries = self.ground().range(ROW, key::row(number, first)..=key::row(number, last))?;
         while let Some((key, row)) = entries.next()? {
             let id = key::id_of_row(&key).ok_or(Damage::Decode { what: ROW })?;
-            met.insert(id);
+            if !expected.remove(id) {
+                continue;
+            }
             values.clear();
             append_row(&mut values, &row, dimension)?;
             if visit(id, &values).is_break() {
@@ -172,17 +215,7 @@ impl Collection {
             }
         }
         // A damaged log may lack an entry without another sign of it.
-        let mut missing = live.live() - met;
-        missing.remove_range(..from);
-        if view == View::CLEAN && missing.iter().any(|id| self.is_settled(id)) {
-            return Err(Damage::Missing { what: ROW }.into());
-        }
-        Ok(())
-    }
-
-    fn view_number(&self, view: &str) -> Result<u16, ReadError> {
-        let number = self.catalog().views.iter().position(|name| name == view);
-        number.map(|number| number as u16).ok_or_else(|| ReadError::UnknownView { name: view.to_owned() })
+        if expected.is_empty() { Ok(()) } else { Err(Damage::Missing { what: ROW }.into()) }
     }
 
     /// One page of records in ascending order of their keys' bytes, beginning after the key `after`. At most `limit`
@@ -196,12 +229,15 @@ impl Collection {
     /// [`ReadError`] when a record is damaged or reading fails.
     pub fn list(&self, after: Option<&str>, limit: usize) -> Result<Page, ReadError> {
         let limit = limit.clamp(1, MAX_PAGE_ENTRIES);
-        let writer = self.lock_writer();
+        self.check.wait(self)?;
+        // A failed write leaves keys behind that the newest published state does not know.
+        let settled = self.settle().ok();
         let catalog = self.catalog();
+        let ground = self.ground();
         // A zero byte makes the smallest key that is larger.
         let first =
             after.map_or_else(|| key::USER_KEYS.to_vec(), |after| [&key::user_key(after)[..], &[0]].concat());
-        let mut entries = self.tree.range(USER_KEY, first..vec![key::USER_KEYS[0] + 1])?;
+        let mut entries = ground.range(USER_KEY, first..vec![key::USER_KEYS[0] + 1])?;
         let mut page = Page { entries: Vec::new(), next: None };
         while let Some((key, payload)) = entries.next()? {
             let id = value::decode_u32(USER_KEY, &payload)?;
@@ -212,10 +248,10 @@ impl Collection {
                 page.next = page.entries.last().map(|record: &Record| record.key.clone());
                 break;
             }
-            let found = stored_record(&self.tree, id)?.map(|stored| stored.into_record(id));
+            let found = stored_record(&ground, id)?.map(|stored| stored.into_record(id));
             let record = match found {
                 Some(record) if key::split_user_key(&key) == Some(record.key.as_str()) => record,
-                None if writer.fault.is_some() => continue,
+                None if settled.is_none() => continue,
                 _ => {
                     return Err(Damage::Missing { what: StoredRecord::WHAT }.into());
                 }
@@ -232,17 +268,24 @@ impl Collection {
     /// [`ReadError`] when its files cannot be looked at.
     pub fn stats(&self) -> Result<CollectionStats, ReadError> {
         let catalog = self.catalog();
-        let mut views = catalog.views().to_vec();
+        let mut views: Vec<String> = catalog.views().into_iter().map(str::to_owned).collect();
         views.sort();
         Ok(CollectionStats {
             exemplars: catalog.len(),
             labels: catalog.labels().filter(|(_, _, members)| !members.is_empty()).count() as u64,
             image_bytes: catalog.totals.image_bytes,
-            disk_bytes: folder::bytes(&self.folder)?,
+            disk_bytes: folder::bytes(&self.home)?,
             batches: catalog.batch(),
             views,
         })
     }
+}
+
+/// The number of a view of the current model, and the values of its rows.
+pub(super) fn served_view(catalog: &Catalog, view: &str) -> Result<(u16, usize), ReadError> {
+    let number = catalog.view_number(catalog.current_model(), view);
+    let number = number.ok_or_else(|| ReadError::UnknownView { name: view.to_owned() })?;
+    Ok((number, catalog.fingerprint().dimension as usize))
 }
 
 fn append_row(values: &mut Vec<f32>, row: &Payload, dimension: usize) -> Result<(), Damage> {

@@ -1,52 +1,323 @@
-use std::sync::{Arc, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+use plugin_api::{ExemplarId, Fingerprint};
+use roaring::RoaringBitmap;
 
 use super::Collection;
+use crate::acknowledged::Acknowledged;
+use crate::catalog::TagNumbers;
 use crate::draft::Draft;
-use crate::{WriteBatch, WriteError, WriteReceipt, admission, moment};
+use crate::ground::Ground;
+use crate::{
+    Catalog, TreeError, WriteBatch, WriteError, WriteMode, WriteReceipt, admission, catalog, moment,
+};
+
+/// Room that is left on the disk whatever is written: closing, opening and compaction need some.
+const FLOOR_BYTES: u64 = 64 << 20;
+/// What a batch may take on the disk, in times its own size: write amplification of the log, with something to spare.
+const AMPLIFICATION: u64 = 4;
+/// Deleted exemplars whose data one batch removes.
+const PURGED_AT_ONCE: usize = 1_024;
+
+/// What only writers need.
+#[derive(Debug)]
+pub(super) struct Writer {
+    /// The newest state, applied to the tree, perhaps not durable and not published yet.
+    pub(super) tip: Arc<Catalog>,
+    pub(super) tag_numbers: TagNumbers,
+    /// Exemplars by the batch that deleted them, whose data is still there.
+    pub(super) doomed: BTreeMap<u64, Vec<ExemplarId>>,
+    /// Published states that somebody may still hold, ascending.
+    states: Vec<(u64, Weak<Catalog>)>,
+    /// The first failure of a write; since then nothing is written.
+    pub(super) fault: Option<Arc<TreeError>>,
+}
+
+/// What only the one who flushes needs.
+#[derive(Debug)]
+pub(super) struct Durable {
+    /// The last batch that was flushed.
+    batch: u64,
+    acknowledged: Acknowledged,
+    flushed: Instant,
+    fault: Option<Arc<TreeError>>,
+}
+
+impl Writer {
+    pub(super) fn new(tip: Arc<Catalog>, tag_numbers: TagNumbers) -> Self {
+        let states = vec![(tip.batch(), Arc::downgrade(&tip))];
+        Self { tip, tag_numbers, doomed: BTreeMap::new(), states, fault: None }
+    }
+
+    /// Deleted exemplars that are in no state that anybody holds, as many as one batch removes.
+    fn unseen(&mut self) -> Vec<ExemplarId> {
+        let oldest = self.oldest_state();
+        let doomed = self.doomed.range(..=oldest).flat_map(|(_, ids)| ids.iter().copied());
+        doomed.take(PURGED_AT_ONCE).collect()
+    }
+
+    /// All of them.
+    pub(super) fn all_unseen(&mut self) -> Vec<ExemplarId> {
+        let oldest = self.oldest_state();
+        self.doomed.range(..=oldest).flat_map(|(_, ids)| ids.iter().copied()).collect()
+    }
+
+    fn oldest_state(&mut self) -> u64 {
+        self.states.retain(|(_, state)| state.strong_count() > 0);
+        self.states.first().map_or(u64::MAX, |(batch, _)| *batch)
+    }
+
+    /// Takes note that the data of these is gone.
+    pub(super) fn forget_all(&mut self, gone: &RoaringBitmap) {
+        for ids in self.doomed.values_mut() {
+            ids.retain(|id| !gone.contains(*id));
+        }
+        self.doomed.retain(|_, ids| !ids.is_empty());
+    }
+
+    fn forget(&mut self, purged: &[ExemplarId]) {
+        let mut left = purged.len();
+        while let Some(mut first) = self.doomed.first_entry().filter(|_| left > 0) {
+            let ids = first.get_mut();
+            let count = left.min(ids.len());
+            ids.drain(..count);
+            left -= count;
+            if ids.is_empty() {
+                first.remove();
+            }
+        }
+    }
+}
+
+impl Durable {
+    pub(super) fn new(batch: u64, acknowledged: Acknowledged) -> Self {
+        Self { batch, acknowledged, flushed: Instant::now(), fault: None }
+    }
+
+    pub(super) fn replace_file(&mut self, acknowledged: Acknowledged) {
+        self.acknowledged = acknowledged;
+    }
+}
 
 impl Collection {
-    /// Makes all changes of a batch durable, or none, and only then visible.
+    /// Makes all changes of a batch visible, or none; when it returns depends on the
+    /// [`WriteMode`](crate::WriteMode) that the database was opened with.
     ///
-    /// When it returns, the batch survives a kill of the process, and a power cut where
-    /// [`Collection::durability`] says so. Batches of some hundred exemplars are quickest: each costs a flush. A
-    /// write waits for the one before.
+    /// In the mode [`Immediate`](WriteMode::Immediate) the batch is durable when it returns, and only then visible:
+    /// it survives a kill of the process, and a power cut where [`Collection::durability`] says so. Batches of some
+    /// hundred exemplars are quickest: each costs a flush, which writers that wait at the same time share.
     ///
     /// # Errors
     ///
-    /// A batch that breaks a limit is refused as a whole and changes nothing. After [`WriteError::Failed`] it is
-    /// unknown whether the batch is on the disk; the collection takes no more writes ([`WriteError::ReadOnly`])
-    /// until the database is opened again, which shows whether it is there.
+    /// A batch that breaks a limit or finds too little room on the disk is refused as a whole and changes nothing.
+    /// After [`WriteError::Failed`] it is unknown whether the batch is on the disk; the collection takes no more
+    /// writes ([`WriteError::ReadOnly`]) until the database is opened again, which shows whether it is there.
     pub fn write(&self, batch: WriteBatch) -> Result<WriteReceipt, WriteError> {
-        admission::check(&batch, self.fingerprint.dimension as usize)?;
+        self.write_rows_of(batch, None)
+    }
+
+    /// As [`Collection::write`], for rows that were made with the model of this fingerprint: if another one has
+    /// become current meanwhile, the batch is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::OtherModel`], and those of [`Collection::write`].
+    pub fn write_made_with(
+        &self,
+        batch: WriteBatch,
+        model: &Fingerprint,
+    ) -> Result<WriteReceipt, WriteError> {
+        self.write_rows_of(batch, Some(model))
+    }
+
+    fn write_rows_of(
+        &self,
+        batch: WriteBatch,
+        model: Option<&Fingerprint>,
+    ) -> Result<WriteReceipt, WriteError> {
+        let dimension = self.fingerprint().dimension as usize;
+        admission::check(&batch, dimension)?;
+        let WriteBatch { upserts, deletes } = batch;
+        let ((outcomes, deleted), batch, durable) = self.commit(|draft| {
+            let current = draft.catalog().fingerprint();
+            if let Some(given) = model.filter(|given| *given != &**current) {
+                let (given, current) = (Box::new(given.clone()), Box::new((**current).clone()));
+                return Err(WriteError::OtherModel { given, current });
+            }
+            let expected = current.dimension as usize;
+            if expected != dimension {
+                // The model was switched since the rows were looked at.
+                upserts.iter().try_for_each(|new| admission::check_dimension(new, expected))?;
+            }
+            let deleted = deletes.iter().map(|key| draft.delete(key)).collect::<Result<_, _>>()?;
+            let outcomes = upserts.into_iter().map(|new| draft.upsert(new)).collect::<Result<_, _>>()?;
+            Ok((outcomes, deleted))
+        })?;
+        Ok(WriteReceipt { batch, durable, outcomes, deleted })
+    }
+
+    /// Makes every batch durable that was written before the call, whatever the write mode.
+    ///
+    /// # Errors
+    ///
+    /// [`WriteError::Failed`] or [`WriteError::ReadOnly`], as for [`Collection::write`].
+    pub fn flush(&self) -> Result<(), WriteError> {
+        let tip = self.lock_writer().tip.batch();
+        self.make_durable(tip)
+    }
+
+    /// Drafts a batch, makes it and acknowledges it as the write mode wants. Gives what `edit` gave, the number of
+    /// the last batch, and whether that is durable.
+    pub(crate) fn commit<T>(
+        &self,
+        edit: impl FnOnce(&mut Draft<'_>) -> Result<T, WriteError>,
+    ) -> Result<(T, u64, bool), WriteError> {
+        // Whether a key is new is not known for sure before the keys were counted.
+        self.check.wait(self)?;
         let mut writer = self.lock_writer();
+        // Compaction replaces it with the writer's lock held.
+        let ground = self.ground();
+        let (outcome, batch) = self.apply(&ground, &mut writer, edit)?;
+        match self.config.write_mode {
+            WriteMode::Immediate => {
+                drop(writer);
+                self.make_durable(batch)?;
+                Ok((outcome, batch, true))
+            }
+            WriteMode::Interval(interval) => {
+                self.publish(&mut writer);
+                drop(writer);
+                let late = self.lock_durable().flushed.elapsed() >= interval;
+                if late {
+                    self.make_durable(batch)?;
+                }
+                Ok((outcome, batch, late))
+            }
+            WriteMode::Bulk => {
+                self.publish(&mut writer);
+                Ok((outcome, batch, false))
+            }
+        }
+    }
+
+    fn apply<T>(
+        &self,
+        ground: &Ground,
+        writer: &mut Writer,
+        edit: impl FnOnce(&mut Draft<'_>) -> Result<T, WriteError>,
+    ) -> Result<(T, u64), WriteError> {
         if let Some(cause) = &writer.fault {
             return Err(WriteError::ReadOnly { cause: Arc::clone(cause) });
         }
-        let before = self.catalog();
-        let mut draft = Draft::new(&self.tree, &before, &writer.tag_numbers, moment::now_ms());
-        let deleted = batch.deletes.iter().map(|key| draft.delete(key)).collect::<Result<_, _>>()?;
-        let outcomes = batch.upserts.into_iter().map(|new| draft.upsert(new)).collect::<Result<_, _>>()?;
+        let unseen = writer.unseen();
+        let before = Arc::clone(&writer.tip);
+        let mut draft = Draft::new(ground, &before, &writer.tag_numbers, moment::now_ms());
+        let outcome = edit(&mut draft)?;
+        if draft.has_changed() {
+            draft.purge(&unseen)?;
+        }
         let Some(finished) = draft.finish()? else {
-            return Ok(WriteReceipt { batch: before.batch(), outcomes, deleted });
+            return Ok((outcome, before.batch()));
         };
-        if let Err(error) = self.tree.commit(finished.changes) {
-            let cause = Arc::new(error);
-            tracing::error!(collection = self.name, error = %cause, "a write failed, the collection is read-only");
-            writer.fault = Some(Arc::clone(&cause));
+        let needed_bytes = (finished.changes.bytes() as u64).saturating_mul(AMPLIFICATION) + FLOOR_BYTES;
+        if let Some(free_bytes) = ground.free_bytes()?.filter(|&free| free < needed_bytes) {
+            return Err(WriteError::DiskFull { path: self.home.clone(), free_bytes, needed_bytes });
+        }
+        if let Err(error) = ground.apply(finished.changes) {
+            return Err(WriteError::Failed(self.fail(writer, error)));
+        }
+        catalog::renumber(&mut writer.tag_numbers, finished.tag_numbers);
+        let batch = finished.catalog.batch();
+        writer.forget(&unseen);
+        if !finished.removed.is_empty() {
+            writer.doomed.entry(batch).or_default().extend(finished.removed);
+        }
+        writer.tip = Arc::new(finished.catalog);
+        Ok((outcome, batch))
+    }
+
+    /// Flushes unless `batch` is durable already: whoever comes first flushes for all who wait.
+    fn make_durable(&self, batch: u64) -> Result<(), WriteError> {
+        let mut durable = self.lock_durable();
+        self.flush_up_to(&mut durable, batch)
+    }
+
+    fn flush_up_to(&self, durable: &mut Durable, batch: u64) -> Result<(), WriteError> {
+        if durable.batch >= batch {
+            return Ok(());
+        }
+        if let Some(cause) = &durable.fault {
+            // What a failed flush left behind must not be taken for durable by a later one.
+            return Err(WriteError::Failed(Arc::clone(cause)));
+        }
+        let (ground, tip) = {
+            let writer = self.lock_writer();
+            if let Some(cause) = &writer.fault {
+                return Err(WriteError::Failed(Arc::clone(cause)));
+            }
+            (self.ground(), Arc::clone(&writer.tip))
+        };
+        if let Err(error) = ground.flush() {
+            let cause = self.fail(&mut self.lock_writer(), error);
+            durable.fault = Some(Arc::clone(&cause));
             return Err(WriteError::Failed(cause));
         }
-        for (name, number) in finished.tag_numbers {
-            match number {
-                Some(number) => writer.tag_numbers.insert(name, number),
-                None => writer.tag_numbers.remove(&name),
-            };
-        }
-        let batch = finished.catalog.batch();
-        if let Err(error) = writer.acknowledged.set(batch) {
+        durable.batch = tip.batch();
+        durable.flushed = Instant::now();
+        if let Err(error) = durable.acknowledged.set(tip.batch()) {
             // The batch is durable; only a later damage would be harder to notice.
             tracing::warn!(collection = self.name, %error, "the number of the batch could not be noted");
         }
-        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(finished.catalog);
-        Ok(WriteReceipt { batch, outcomes, deleted })
+        self.publish_state(&mut self.lock_writer(), tip);
+        Ok(())
+    }
+
+    fn publish(&self, writer: &mut Writer) {
+        let tip = Arc::clone(&writer.tip);
+        self.publish_state(writer, tip);
+    }
+
+    fn publish_state(&self, writer: &mut Writer, state: Arc<Catalog>) {
+        let mut published = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
+        if state.batch() > published.batch() {
+            writer.states.push((state.batch(), Arc::downgrade(&state)));
+            *published = state;
+        }
+    }
+
+    fn fail(&self, writer: &mut Writer, error: TreeError) -> Arc<TreeError> {
+        let cause = Arc::new(error);
+        tracing::error!(collection = self.name, error = %cause, "a write failed, the collection is read-only");
+        Arc::clone(writer.fault.get_or_insert(cause))
+    }
+
+    /// Stops writers with everything before durable and published, unless an earlier write failed: then the newest
+    /// published state is what counts.
+    pub(crate) fn settle(&self) -> Result<Settled<'_>, WriteError> {
+        let mut durable = self.lock_durable();
+        loop {
+            let tip = self.lock_writer().tip.batch();
+            self.flush_up_to(&mut durable, tip)?;
+            let writer = self.lock_writer();
+            // Nobody else flushes, but somebody may have applied meanwhile.
+            if writer.tip.batch() == durable.batch {
+                return Ok(Settled { durable, writer });
+            }
+        }
+    }
+}
+
+/// A collection that nobody writes.
+pub(crate) struct Settled<'a> {
+    pub(super) durable: MutexGuard<'a, Durable>,
+    pub(super) writer: MutexGuard<'a, Writer>,
+}
+
+impl Settled<'_> {
+    /// The newest state.
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.writer.tip)
     }
 }

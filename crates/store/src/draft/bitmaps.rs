@@ -89,12 +89,25 @@ impl Draft<'_> {
                 put_or_remove(&mut self.changes, key::container(Namespace::Label, label, high), payload);
             }
         }
+        for (&view, highs) in &self.touched_views {
+            // A view that was forgotten has taken its containers along.
+            let Some(entry) = self.catalog.views.get(&view) else { continue };
+            for &high in highs {
+                let payload = container::encode(&entry.absent, high)?;
+                put_or_remove(&mut self.changes, key::container(Namespace::View, view.into(), high), payload);
+            }
+        }
         for (name, highs) in std::mem::take(&mut self.touched_tags) {
             self.finish_tag(name, &highs)?;
         }
         self.catalog.totals.batch += 1;
         self.changes.put(key::next(), &value::encode(Totals::WHAT, &self.catalog.totals)?);
-        Ok(Some(Finished { changes: self.changes, catalog: self.catalog, tag_numbers: self.new_tag_numbers }))
+        Ok(Some(Finished {
+            changes: self.changes,
+            catalog: self.catalog,
+            tag_numbers: self.new_tag_numbers,
+            removed: self.removed,
+        }))
     }
 
     fn finish_tag(&mut self, name: TagName, highs: &BTreeSet<u16>) -> Result<(), WriteError> {

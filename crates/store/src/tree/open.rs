@@ -2,59 +2,43 @@
 //! documents for the measurements behind each step.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Changes, Tree, guarded};
+use super::Obstacle;
+use super::disk::guarded;
 use crate::error::TreeFault;
 use crate::folder::{self, FolderError};
-#[cfg(target_os = "linux")]
-use crate::power;
-use crate::{Doubt, TreeError};
+use crate::{StoreConfig, TreeError, WriteMode};
 
 const SEGMENT_BYTES: usize = 1 << 20;
 /// Room that opening may take: two segments and what a snapshot may need.
 const NEEDED_BYTES: u64 = 2 * SEGMENT_BYTES as u64 + (64 << 20);
 /// Segments are cleaned only by the thread that this wakes.
-const FLUSH_EVERY_MS: u64 = 500;
+const FLUSH_EVERY: Duration = Duration::from_millis(500);
+const FLUSH_AT_MOST_EVERY: Duration = Duration::from_millis(10);
 /// A tree that was closed a moment ago may hold its lock until its threads have ended.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// sled keeps two to three times its capacity in memory when values are large.
 const CACHE_SHARE: u64 = 3;
 
-/// Why a tree cannot be opened.
-#[derive(Debug)]
-pub(crate) enum Obstacle {
-    DiskFull { folder: PathBuf, free_bytes: u64, needed_bytes: u64 },
-    Folder(FolderError),
-    Tree(TreeError),
-}
-
-impl From<FolderError> for Obstacle {
-    fn from(error: FolderError) -> Self {
-        Self::Folder(error)
-    }
-}
-
-impl From<TreeError> for Obstacle {
-    fn from(error: TreeError) -> Self {
-        Self::Tree(error)
-    }
-}
-
-pub(super) fn open(folder: &Path, cache_bytes: u64) -> Result<sled::Db, Obstacle> {
+pub(super) fn open(folder: &Path, config: &StoreConfig) -> Result<sled::Db, Obstacle> {
     folder::create(folder)?;
     if let Some(free_bytes) = folder::free_bytes(folder)?.filter(|&free| free < NEEDED_BYTES) {
         return Err(Obstacle::DiskFull { folder: folder.to_owned(), free_bytes, needed_bytes: NEEDED_BYTES });
     }
     remove_torn_snapshots(folder)?;
+    let flush_every = match config.write_mode {
+        WriteMode::Interval(interval) => interval.clamp(FLUSH_AT_MOST_EVERY, FLUSH_EVERY),
+        WriteMode::Immediate | WriteMode::Bulk => FLUSH_EVERY,
+    };
     let config = sled::Config::new()
         .path(folder)
-        .cache_capacity(cache_bytes / CACHE_SHARE)
+        .cache_capacity(config.cache_bytes / CACHE_SHARE)
         .segment_size(SEGMENT_BYTES)
-        .flush_every_ms(Some(FLUSH_EVERY_MS));
+        .flush_every_ms(Some(flush_every.as_millis() as u64));
     let begun = Instant::now();
     let db = loop {
         match guarded(|| config.open()) {
@@ -112,23 +96,6 @@ fn is_whole_snapshot(path: &Path) -> Result<bool, FolderError> {
     Ok(!body.is_empty() && crc32fast::hash(body).to_le_bytes() == *crc)
 }
 
-/// Flushes `changes` and looks how that was done.
-#[cfg(target_os = "linux")]
-pub(super) fn probe(tree: &Tree, changes: Changes) -> Result<Option<Doubt>, Obstacle> {
-    let refused = power::refused_syncs();
-    tree.commit(changes)?;
-    if power::refused_syncs() == refused {
-        return Ok(Some(Doubt::Sync));
-    }
-    Ok(if folder::on_tried_file_system(&tree.folder)? { None } else { Some(Doubt::FileSystem) })
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn probe(tree: &Tree, changes: Changes) -> Result<Option<Doubt>, Obstacle> {
-    tree.commit(changes)?;
-    Ok(Some(Doubt::Platform))
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -156,15 +123,5 @@ mod tests {
             .map(|p| p.file_name().unwrap().to_owned())
             .collect();
         assert_eq!(left, ["db", "snap.01"]);
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_flush_is_synced_whole_on_linux() {
-        let folder = tempfile::tempdir().unwrap();
-        let tree = Tree::open(&folder.path().join("tree"), 1 << 20).unwrap();
-        let mut changes = Changes::default();
-        changes.put(vec![0], b"probe");
-        assert_ne!(tree.probe(changes).unwrap(), Some(Doubt::Sync));
     }
 }

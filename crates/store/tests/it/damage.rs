@@ -70,7 +70,7 @@ fn use_all(root: &Path) {
             assert_eq!(record.key, format!("k{seed}"));
         }
     }
-    let scanned = things.scan_rows("clean", 0, &mut |id, values| {
+    let scanned = things.scan_rows("clean", 0.., &mut |id, values| {
         assert_eq!(values, row(id.into()));
         ControlFlow::Continue(())
     });

@@ -5,19 +5,34 @@
 //! - `model`: random batches and reopenings against a map in memory
 //! - `kill`: a writing process is killed, again and again
 //! - `damage`: flipped bits and cut files
+//! - `segments`: rows in files, and what becomes of them
+//! - `maintenance`: verify, compact, write modes, salvage
+//! - `archive`: backup and restore
+//! - `rebuild`: rows of another model, switch and rollback
+//! - `formats`: databases of every format version
 //! - `limits`: what is refused
 
+#[cfg(test)]
+mod archive;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
 mod folders;
 #[cfg(test)]
+mod formats;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod maintenance;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
+mod rebuild;
+#[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod segments;
 #[cfg(test)]
 mod semantics;

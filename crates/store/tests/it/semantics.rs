@@ -187,7 +187,7 @@ fn a_scan_goes_up_from_an_id_until_it_is_broken_off() {
     things.write(deletes(&["k10"])).unwrap();
     let mut seen = Vec::new();
     things
-        .scan_rows("clean", 5, &mut |id, values| {
+        .scan_rows("clean", 5.., &mut |id, values| {
             assert_eq!(values, row(u64::from(id) % 7));
             seen.push(id);
             if id == 500 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -197,7 +197,7 @@ fn a_scan_goes_up_from_an_id_until_it_is_broken_off() {
     assert_eq!(seen, expected);
     let mut others = 0;
     things
-        .scan_rows("other", 0, &mut |_, _| {
+        .scan_rows("other", 0.., &mut |_, _| {
             others += 1;
             ControlFlow::Continue(())
         })

@@ -1,0 +1,119 @@
+//! Columns of a row group, a few rows at a time.
+
+use parquet::basic::Type as PhysicalType;
+use parquet::column::reader::ColumnReaderImpl;
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int32Type, Int64Type};
+use parquet::schema::types::ColumnDescPtr;
+
+use super::FileError;
+use super::pages::Pages;
+use super::row::LabelValue;
+
+/// A column with at most one value a row.
+pub(super) struct Flat<T: DataType> {
+    name: String,
+    reader: ColumnReaderImpl<T>,
+    /// The level of a value that is there; 0 when all are.
+    defined: i16,
+}
+
+impl<T: DataType> Flat<T> {
+    pub(super) fn new(column: ColumnDescPtr, pages: Pages) -> Self {
+        let (name, defined) = (column.path().string(), column.max_def_level());
+        Self { name, reader: ColumnReaderImpl::new(column, Box::new(pages)), defined }
+    }
+
+    /// The next `rows` values.
+    pub(super) fn read(&mut self, rows: usize) -> Result<Vec<Option<T::T>>, FileError> {
+        let (mut levels, mut values) = (Vec::new(), Vec::new());
+        let (records, _, _) = self.reader.read_records(rows, Some(&mut levels), None, &mut values)?;
+        if records != rows {
+            return Err(FileError::Rows { column: self.name.clone() });
+        }
+        let mut values = values.into_iter();
+        if self.defined == 0 {
+            return Ok(values.map(Some).collect());
+        }
+        let defined = levels.into_iter().map(|level| level == self.defined);
+        Ok(defined.map(|defined| if defined { values.next() } else { None }).collect())
+    }
+}
+
+/// The column `label`, of whichever type it is.
+pub(super) enum Label {
+    Text(Flat<ByteArrayType>),
+    Int32(Flat<Int32Type>),
+    Int64(Flat<Int64Type>),
+}
+
+impl Label {
+    /// The column holds texts or whole numbers.
+    pub(super) fn open(column: ColumnDescPtr, pages: Pages) -> Self {
+        let found = column.physical_type();
+        if found == PhysicalType::INT32 {
+            Self::Int32(Flat::new(column, pages))
+        } else if found == PhysicalType::INT64 {
+            Self::Int64(Flat::new(column, pages))
+        } else {
+            Self::Text(Flat::new(column, pages))
+        }
+    }
+
+    pub(super) fn read(&mut self, rows: usize) -> Result<Vec<Option<LabelValue>>, FileError> {
+        fn map<V>(values: Vec<Option<V>>, of: impl Fn(V) -> LabelValue) -> Vec<Option<LabelValue>> {
+            values.into_iter().map(|value| value.map(&of)).collect()
+        }
+        Ok(match self {
+            Self::Text(column) => map::<ByteArray>(column.read(rows)?, LabelValue::Text),
+            Self::Int32(column) => map(column.read(rows)?, |number| LabelValue::Number(i64::from(number))),
+            Self::Int64(column) => map(column.read(rows)?, LabelValue::Number),
+        })
+    }
+}
+
+/// A column of lists of floats.
+pub(super) struct Lists {
+    name: String,
+    reader: ColumnReaderImpl<FloatType>,
+    defined: i16,
+    dimension: usize,
+}
+
+impl Lists {
+    pub(super) fn new(column: ColumnDescPtr, pages: Pages, dimension: usize) -> Self {
+        let (name, defined) = (column.path().string(), column.max_def_level());
+        Self { name, reader: ColumnReaderImpl::new(column, Box::new(pages)), defined, dimension }
+    }
+
+    /// The next `rows` lists; `None` for one that is no feature row: of another length, or not all finite.
+    pub(super) fn read(&mut self, rows: usize) -> Result<Vec<Option<Vec<f32>>>, FileError> {
+        let (mut definition, mut repetition, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        let (records, _, _) =
+            self.reader.read_records(rows, Some(&mut definition), Some(&mut repetition), &mut values)?;
+        if records != rows {
+            return Err(FileError::Rows { column: self.name.clone() });
+        }
+        let mut lists = Vec::with_capacity(rows);
+        let mut values = values.into_iter();
+        let mut levels = definition.iter().zip(&repetition).peekable();
+        while let Some((level, _)) = levels.next() {
+            let mut list = Vec::with_capacity(self.dimension);
+            let mut whole = true;
+            let mut level = level;
+            // A list goes on until a level says that the next begins.
+            loop {
+                match values.as_slice().first() {
+                    Some(_) if *level == self.defined => list.extend(values.next()),
+                    _ => whole = false,
+                }
+                match levels.next_if(|(_, repeated)| **repeated != 0) {
+                    Some((next, _)) => level = next,
+                    None => break,
+                }
+            }
+            let usable = whole && list.len() == self.dimension && list.iter().all(|value| value.is_finite());
+            lists.push(usable.then_some(list));
+        }
+        if lists.len() == rows { Ok(lists) } else { Err(FileError::Rows { column: self.name.clone() }) }
+    }
+}

@@ -1,0 +1,290 @@
+//! Pages of a column, checked and decompressed before the parser sees them.
+
+use std::fs::File;
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parquet::basic::{Compression, Encoding};
+use parquet::column::page::{Page, PageMetadata, PageReader};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::reader::ChunkReader;
+
+use super::FileError;
+use super::thrift::{Input, Kind};
+
+/// Largest page, compressed or not. Writers close a page at a megabyte, but only look every thousand values.
+const MAX_PAGE_BYTES: u64 = 512 << 20;
+
+/// Most values of a dictionary: each takes some ten times the 4 bytes that it has at least in the file.
+const MAX_DICTIONARY_VALUES: i64 = 1 << 20;
+
+/// Bytes read for a page header at first, and if it proves longer.
+const HEADER_BYTES: [u64; 2] = [256, 1 << 20];
+
+/// A byte of snappy holds at most this many: three bytes repeat 64.
+const SNAPPY_RATIO: u64 = 22;
+
+/// The pages of one column of a row group, in their order.
+pub(super) struct Pages {
+    file: Arc<File>,
+    /// What is left of the column's bytes.
+    range: Range<u64>,
+    codec: Codec,
+    /// Values that pages may still have.
+    values: u64,
+    /// Whether there was a dictionary: the parser takes it for granted where values refer to one.
+    dictionary: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Codec {
+    None,
+    Snappy,
+    Gzip,
+}
+
+impl Pages {
+    /// `None` when the compression is not supported.
+    pub(super) fn new(
+        file: Arc<File>,
+        range: Range<u64>,
+        compression: Compression,
+        values: u64,
+    ) -> Option<Self> {
+        let codec = match compression {
+            Compression::UNCOMPRESSED => Codec::None,
+            Compression::SNAPPY => Codec::Snappy,
+            Compression::GZIP(_) => Codec::Gzip,
+            Compression::LZO
+            | Compression::BROTLI(_)
+            | Compression::LZ4
+            | Compression::ZSTD(_)
+            | Compression::LZ4_RAW => return None,
+        };
+        Some(Self { file, range, codec, values, dictionary: false })
+    }
+
+    fn next_page(&mut self) -> Result<Option<Page>, FileError> {
+        if self.range.is_empty() {
+            return Ok(None);
+        }
+        let header = self.header()?;
+        let left = self.range.end - self.range.start;
+        let most = left.min(MAX_PAGE_BYTES);
+        let length = within(header.compressed, most)?;
+        let bytes = self.file.get_bytes(self.range.start, length as usize)?;
+        self.range.start += length;
+        let page = header.into_page(bytes, self.codec, &mut self.values)?;
+        if page.is_dictionary_page() {
+            self.dictionary = true;
+        } else if page.encoding() != Encoding::PLAIN && !self.dictionary {
+            return Err(FileError::Header);
+        }
+        Ok(Some(page))
+    }
+
+    /// Reads the header at the beginning of the range and moves past it.
+    fn header(&mut self) -> Result<Header, FileError> {
+        let left = self.range.end - self.range.start;
+        let mut outcome = Err(FileError::Header);
+        for most in HEADER_BYTES {
+            let bytes = self.file.get_bytes(self.range.start, left.min(most) as usize)?;
+            outcome = Header::read(&bytes);
+            if outcome.is_ok() || left <= most {
+                break;
+            }
+        }
+        let (header, length) = outcome?;
+        self.range.start += length;
+        Ok(header)
+    }
+}
+
+impl Iterator for Pages {
+    type Item = ParquetResult<Page>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.get_next_page().transpose()
+    }
+}
+
+impl PageReader for Pages {
+    fn get_next_page(&mut self) -> ParquetResult<Option<Page>> {
+        self.next_page().map_err(|error| ParquetError::External(Box::new(error)))
+    }
+
+    fn peek_next_page(&mut self) -> ParquetResult<Option<PageMetadata>> {
+        Err(ParquetError::NYI("these pages are read one after the other".to_owned()))
+    }
+
+    fn skip_next_page(&mut self) -> ParquetResult<()> {
+        self.get_next_page().map(|_| ())
+    }
+
+    fn at_record_boundary(&mut self) -> ParquetResult<bool> {
+        // Elsewhere the reader finds the end of a record by the beginning of the next.
+        Ok(self.range.is_empty())
+    }
+}
+
+/// What matters of a page header. The numbers in the names of fields are those of the format's own description.
+#[derive(Default)]
+struct Header {
+    compressed: i64,
+    uncompressed: i64,
+    data: Option<Details>,
+    dictionary: Option<Details>,
+    data_v2: Option<Details>,
+}
+
+/// What matters of the part of a header that only pages of one kind have, by field number.
+struct Details {
+    numbers: [i64; 8],
+    compressed: bool,
+}
+
+impl Header {
+    /// The header at the beginning of `bytes`, and its length.
+    fn read(bytes: &[u8]) -> Result<(Self, u64), FileError> {
+        let mut header = Self::default();
+        let mut kind_of_page = -1;
+        let mut input = Input::new(bytes);
+        input.structure(|input, number, kind| {
+            match (number, kind) {
+                (1, Kind::Number) => kind_of_page = input.number()?,
+                (2, Kind::Number) => header.uncompressed = input.number()?,
+                (3, Kind::Number) => header.compressed = input.number()?,
+                (5, Kind::Struct) => header.data = Some(Details::read(input)?),
+                (7, Kind::Struct) => header.dictionary = Some(Details::read(input)?),
+                (8, Kind::Struct) => header.data_v2 = Some(Details::read(input)?),
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        // A header may carry the parts of several kinds; the one that it names counts.
+        match kind_of_page {
+            0 => (header.dictionary, header.data_v2) = (None, None),
+            2 => (header.data, header.data_v2) = (None, None),
+            3 => (header.data, header.dictionary) = (None, None),
+            _ => return Err(FileError::Header),
+        }
+        Ok((header, (bytes.len() - input.left()) as u64))
+    }
+
+    fn into_page(self, bytes: Bytes, codec: Codec, values: &mut u64) -> Result<Page, FileError> {
+        if let Some(dictionary) = self.dictionary {
+            let buf = decompressed(bytes, self.uncompressed, codec)?;
+            // Every value of a plain dictionary has at least 4 bytes.
+            let most = (buf.len() as u64 / 4).min(MAX_DICTIONARY_VALUES as u64);
+            let num_values = values_within(dictionary.numbers[1], most)?;
+            let encoding = encoding(dictionary.numbers[2])?;
+            return Ok(Page::DictionaryPage { buf, num_values, encoding, is_sorted: false });
+        }
+        let details = self.data.as_ref().or(self.data_v2.as_ref()).ok_or(FileError::Header)?;
+        let num_values = values_within(details.numbers[1], *values)?;
+        *values -= u64::from(num_values);
+        if self.data.is_some() {
+            let buf = decompressed(bytes, self.uncompressed, codec)?;
+            return Ok(Page::DataPage {
+                buf,
+                num_values,
+                encoding: encoding(details.numbers[2])?,
+                def_level_encoding: level_encoding(details.numbers[3])?,
+                rep_level_encoding: level_encoding(details.numbers[4])?,
+                statistics: None,
+            });
+        }
+        // Levels come first and are not compressed.
+        let most = (bytes.len() as u64).min(u64::from(u32::MAX));
+        let (definition, repetition) = (within(details.numbers[5], most)?, within(details.numbers[6], most)?);
+        let levels = within((definition + repetition).cast_signed(), most)?;
+        let buf = if details.compressed && bytes.len() as u64 > levels {
+            let values = self.uncompressed.saturating_sub(levels.cast_signed());
+            let values = decompressed(bytes.slice(levels as usize..), values, codec)?;
+            Bytes::from([&bytes[..levels as usize], &values].concat())
+        } else {
+            bytes
+        };
+        Ok(Page::DataPageV2 {
+            buf,
+            num_values,
+            encoding: encoding(details.numbers[4])?,
+            num_nulls: values_within(details.numbers[2], u64::from(num_values))?,
+            num_rows: values_within(details.numbers[3], u64::from(num_values))?,
+            def_levels_byte_len: definition as u32,
+            rep_levels_byte_len: repetition as u32,
+            is_compressed: false,
+            statistics: None,
+        })
+    }
+}
+
+impl Details {
+    fn read(input: &mut Input<'_>) -> Result<Self, FileError> {
+        let mut details = Self { numbers: [0; 8], compressed: true };
+        input.structure(|input, number, kind| {
+            match (usize::try_from(number), kind) {
+                (Ok(number @ 1..8), Kind::Number) => details.numbers[number] = input.number()?,
+                (Ok(7), Kind::Bool(compressed)) => details.compressed = compressed,
+                _ => return Ok(false),
+            }
+            Ok(true)
+        })?;
+        Ok(details)
+    }
+}
+
+fn within(found: i64, most: u64) -> Result<u64, FileError> {
+    u64::try_from(found).ok().filter(|bytes| *bytes <= most).ok_or(FileError::PageSize { found, most })
+}
+
+fn values_within(found: i64, most: u64) -> Result<u32, FileError> {
+    let values = u32::try_from(found).ok().filter(|values| u64::from(*values) <= most);
+    values.ok_or(FileError::PageValues { found, most })
+}
+
+/// The encodings that cannot make something large out of a few announced numbers.
+fn encoding(found: i64) -> Result<Encoding, FileError> {
+    match found {
+        0 => Ok(Encoding::PLAIN),
+        2 => Ok(Encoding::PLAIN_DICTIONARY),
+        8 => Ok(Encoding::RLE_DICTIONARY),
+        found => Err(FileError::Encoding { found }),
+    }
+}
+
+#[expect(deprecated, reason = "old files have levels in bit-packed encoding")]
+fn level_encoding(found: i64) -> Result<Encoding, FileError> {
+    match found {
+        // Columns without levels need not name an encoding.
+        0 | 3 => Ok(Encoding::RLE),
+        4 => Ok(Encoding::BIT_PACKED),
+        found => Err(FileError::Encoding { found }),
+    }
+}
+
+/// The bytes of a page, `expected` of them once decompressed.
+fn decompressed(bytes: Bytes, expected: i64, codec: Codec) -> Result<Bytes, FileError> {
+    match codec {
+        Codec::None => Ok(bytes),
+        Codec::Snappy => {
+            let most = (bytes.len() as u64 * SNAPPY_RATIO).min(MAX_PAGE_BYTES);
+            let expected = within(expected, most)?;
+            if snap::raw::decompress_len(&bytes).ok() != Some(expected as usize) {
+                return Err(FileError::Compressed);
+            }
+            let page = snap::raw::Decoder::new().decompress_vec(&bytes);
+            Ok(page.map_err(|_| FileError::Compressed)?.into())
+        }
+        Codec::Gzip => {
+            let expected = within(expected, MAX_PAGE_BYTES)?;
+            let mut page = Vec::new();
+            // It grows with what comes out, and a byte more than expected is enough to see that it is too much.
+            let mut limited = flate2::read::MultiGzDecoder::new(&bytes[..]).take(expected + 1);
+            let read = limited.read_to_end(&mut page).map_err(|_| FileError::Compressed)?;
+            if read as u64 == expected { Ok(page.into()) } else { Err(FileError::Compressed) }
+        }
+    }
+}

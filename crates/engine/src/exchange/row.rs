@@ -1,0 +1,184 @@
+//! One row of an exchange file as an exemplar.
+
+use std::collections::BTreeMap;
+
+use parquet::data_type::ByteArray;
+use serde_json::Value;
+use store::{MAX_DESCRIPTION_BYTES, MAX_KEY_BYTES, MAX_LABEL_BYTES, TagValue, content_digest};
+use thiserror::Error;
+
+use super::schema;
+use crate::decode::{DecodeError, MAX_ENCODED_BYTES};
+use crate::ingest::{Incoming, IngestItem, ItemImage, Refusal, RefusalReason};
+
+/// Largest tags as JSON, in bytes: a byte of a text may be written as six, and every tag has some signs around it.
+const MAX_TAGS_BYTES: usize = 8 * MAX_DESCRIPTION_BYTES;
+
+/// Why a row of an exchange file is not an exemplar.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RowError {
+    /// There is no image.
+    #[error("its column \"image\" is empty; give the encoded bytes, not a path")]
+    NoImage,
+    /// A text is not text.
+    #[error("its column \"{column}\" is not UTF-8 text")]
+    NotText {
+        /// The column.
+        column: &'static str,
+    },
+    /// The tags are too long.
+    #[error("its tags have {found} bytes, at most {MAX_TAGS_BYTES} are read; shorten them")]
+    TagsLength {
+        /// Bytes found.
+        found: usize,
+    },
+    /// The tags are not a JSON object.
+    #[error("its tags are not a JSON object")]
+    Tags(#[source] serde_json::Error),
+    /// A tag is neither number nor text.
+    #[error("its tag \"{tag}\" is neither a number nor a text")]
+    TagKind {
+        /// The tag's name.
+        tag: String,
+    },
+}
+
+/// One row as it is read. Its values share the memory of their page.
+pub(super) struct Row {
+    pub(super) key: Option<ByteArray>,
+    pub(super) image: Option<ByteArray>,
+    pub(super) label: Option<LabelValue>,
+    pub(super) tags: Option<ByteArray>,
+    pub(super) features: Option<Vec<f32>>,
+    pub(super) seal: Option<ByteArray>,
+}
+
+pub(super) enum LabelValue {
+    Text(ByteArray),
+    Number(i64),
+}
+
+impl Row {
+    pub(super) fn of_image(image: Option<ByteArray>) -> Self {
+        Self { key: None, image, label: None, tags: None, features: None, seal: None }
+    }
+
+    /// The row as an entry of an ingest; `number` counts rows from 1 and makes the key where there is none.
+    pub(super) fn into_incoming(self, number: u64) -> Incoming {
+        let made = || format!("row-{number:07}");
+        let key = match &self.key {
+            Some(key) => text(key, "key", schema::KEY, MAX_KEY_BYTES),
+            None => Ok(made()),
+        };
+        match key {
+            Ok(key) => match self.item(&key) {
+                Ok(item) => Incoming::Item(item, self.sealed_features()),
+                Err(reason) => Incoming::Refused(Refusal { key, reason }),
+            },
+            Err(reason) => Incoming::Refused(Refusal { key: made(), reason }),
+        }
+    }
+
+    /// The feature row, if it was made of the very image beside it.
+    fn sealed_features(self) -> Option<Vec<f32>> {
+        let (row, seal, image) = (self.features?, self.seal?, self.image?);
+        let expected = schema::seal(&content_digest(image.data()), &row);
+        (seal.data() == expected.as_bytes()).then_some(row)
+    }
+
+    fn item(&self, key: &str) -> Result<IngestItem, RefusalReason> {
+        let image = self.image.as_ref().ok_or(RowError::NoImage)?.data();
+        if image.is_empty() {
+            return Err(RowError::NoImage.into());
+        }
+        // Checked here already, because many rows may share one large value of the file.
+        if image.len() as u64 > MAX_ENCODED_BYTES {
+            return Err(DecodeError::TooLarge { found: image.len() as u64 }.into());
+        }
+        let label = match &self.label {
+            Some(LabelValue::Text(label)) => Some(text(label, "label", schema::LABEL, MAX_LABEL_BYTES)?),
+            Some(LabelValue::Number(number)) => Some(number.to_string()),
+            None => None,
+        };
+        let tags = self.tags.as_ref().map(|tags| parse_tags(tags.data())).transpose()?.unwrap_or_default();
+        Ok(IngestItem { key: key.to_owned(), image: ItemImage::Encoded(image.to_vec()), label, tags })
+    }
+}
+
+fn text(
+    bytes: &ByteArray,
+    what: &'static str,
+    column: &'static str,
+    most: usize,
+) -> Result<String, RefusalReason> {
+    let bytes = bytes.data();
+    if bytes.len() > most {
+        return Err(store::Refusal::Length { what, found: bytes.len(), least: 1, most }.into());
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => Err(RowError::NotText { column }.into()),
+    }
+}
+
+/// Tags as a JSON object.
+pub(super) fn write_tags(tags: &BTreeMap<String, TagValue>) -> String {
+    let object: serde_json::Map<String, Value> = tags
+        .iter()
+        .map(|(name, value)| {
+            let value = match value {
+                TagValue::Number(number) => Value::from(*number),
+                TagValue::Text(text) => Value::from(text.as_str()),
+            };
+            (name.clone(), value)
+        })
+        .collect();
+    Value::Object(object).to_string()
+}
+
+fn parse_tags(bytes: &[u8]) -> Result<BTreeMap<String, TagValue>, RowError> {
+    if bytes.len() > MAX_TAGS_BYTES {
+        return Err(RowError::TagsLength { found: bytes.len() });
+    }
+    let object: BTreeMap<String, Value> = serde_json::from_slice(bytes).map_err(RowError::Tags)?;
+    let tag = |(name, value): (String, Value)| match value {
+        Value::String(text) => Ok((name, TagValue::Text(text))),
+        Value::Number(number) => match number.as_f64() {
+            Some(number) => Ok((name, TagValue::Number(number))),
+            None => Err(RowError::TagKind { tag: name }),
+        },
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+            Err(RowError::TagKind { tag: name })
+        }
+    };
+    object.into_iter().map(tag).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_come_back_as_they_were() {
+        let tags: BTreeMap<String, TagValue> = [
+            ("a\"b\n\u{0}".to_owned(), TagValue::Number(0.1 + 0.2)),
+            ("grösse".to_owned(), TagValue::Number(-1e300)),
+            ("year".to_owned(), TagValue::Number(2024.0)),
+            ("text".to_owned(), TagValue::Text("2024 \\ \"ü\" \u{7}".to_owned())),
+        ]
+        .into();
+        assert_eq!(parse_tags(write_tags(&tags).as_bytes()).unwrap(), tags);
+        assert_eq!(write_tags(&BTreeMap::new()), "{}");
+        assert_eq!(parse_tags(br#"{"n": 3}"#).unwrap()["n"], TagValue::Number(3.0));
+    }
+
+    #[test]
+    fn tags_that_are_no_numbers_or_texts_are_refused_by_name() {
+        let error = parse_tags(br#"{"a": 1, "deep": [1]}"#).unwrap_err();
+        assert!(matches!(error, RowError::TagKind { tag } if tag == "deep"));
+        assert!(matches!(parse_tags(b"[1]"), Err(RowError::Tags(_))));
+        assert!(matches!(parse_tags(&vec![b'['; MAX_TAGS_BYTES]), Err(RowError::Tags(_))));
+        assert!(matches!(parse_tags(&vec![b'['; MAX_TAGS_BYTES + 1]), Err(RowError::TagsLength { .. })));
+    }
+}

@@ -1,0 +1,147 @@
+use std::sync::{Arc, PoisonError};
+
+use roaring::RoaringBitmap;
+
+use super::Collection;
+use super::open::Place;
+use crate::acknowledged::Acknowledged;
+use crate::copy::{self, Filler};
+use crate::generation;
+use crate::ground::Ground;
+use crate::schema::Totals;
+use crate::tree::{AccessError, Changes};
+use crate::{Damage, MaintenanceError, OpenError, VerifyReport, folder, key, value, verify};
+
+/// What compaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompactReport {
+    /// Files of the collection's ground state before, in bytes.
+    pub before_bytes: u64,
+    /// And after.
+    pub after_bytes: u64,
+    /// Keys and values that were copied, in bytes.
+    pub live_bytes: u64,
+}
+
+impl Collection {
+    /// Copies what is live into a new generation, compares the copy with the source, switches to it in one step and
+    /// removes the old files: they only grow otherwise.
+    ///
+    /// Readers go on; writers wait until it is done. It needs room for the copy. `progress` is called with the bytes
+    /// copied so far. Killed at any point, the collection is what it was before or what it is after.
+    ///
+    /// # Errors
+    ///
+    /// [`MaintenanceError`]; the collection goes on as it was.
+    pub fn compact(&self, progress: &mut dyn FnMut(u64)) -> Result<CompactReport, MaintenanceError> {
+        self.check.wait(self).map_err(MaintenanceError::source)?;
+        let mut settled = self.settle()?;
+        let old = self.ground();
+        let before_bytes = folder::bytes(old.generation())?;
+        if let Some(free_bytes) = folder::free_bytes(&self.home)?.filter(|&free| free < before_bytes) {
+            let path = self.home.clone();
+            return Err(OpenError::DiskFull { path, free_bytes, needed_bytes: before_bytes }.into());
+        }
+        let place = self.place();
+        let current = generation::current(&self.home)?;
+        let next = current.ok_or_else(|| place.damaged(Damage::Decode { what: "file CURRENT" }))?.next();
+        folder::remove(&next.folder(&self.home))?;
+        // What a state that somebody holds has is copied although it was deleted.
+        let unseen: RoaringBitmap = settled.writer.all_unseen().into_iter().collect();
+        let made = self.copied(place, next, &old, &unseen, progress).and_then(|(new, live_bytes)| {
+            let batch = settled.catalog().batch();
+            let acknowledged = Acknowledged::start(new.generation(), batch)?;
+            generation::set_ready(new.generation())?;
+            generation::set_current(&self.home, next)?;
+            Ok((new, live_bytes, acknowledged))
+        });
+        let (new, live_bytes, acknowledged) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                // Opening the collection removes what this cannot.
+                if let Err(error) = folder::remove(&next.folder(&self.home)) {
+                    tracing::warn!(?error, "leftovers of a compaction stay behind");
+                }
+                return Err(error);
+            }
+        };
+        let after_bytes = folder::bytes(new.generation())?;
+        settled.writer.forget_all(&unseen);
+        settled.durable.replace_file(acknowledged);
+        *self.ground.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        old.retire();
+        Ok(CompactReport { before_bytes, after_bytes, live_bytes })
+    }
+
+    fn copied(
+        &self,
+        place: Place<'_>,
+        next: generation::Number,
+        old: &Ground,
+        unseen: &RoaringBitmap,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<(Ground, u64), MaintenanceError> {
+        let new = place.ground(next)?;
+        let mut filler = Filler::new(&new);
+        copy::each(old, unseen, |key, sealed| {
+            filler.put(key, sealed).map_err(CopyError::Target)?;
+            progress(filler.bytes());
+            Ok::<_, CopyError>(())
+        })?;
+        let sum = filler.finish().map_err(CopyError::Target)?;
+        if copy::sum(&new).map_err(CopyError::Target)? != sum {
+            return Err(MaintenanceError::Differs { path: new.generation().to_owned() });
+        }
+        // Nothing new is written, but the flush shows whether the new tree is as safe as the old one.
+        let mut changes = Changes::default();
+        let totals = value::encode(Totals::WHAT, &self.catalog().totals).map_err(|d| place.damaged(d))?;
+        changes.put(key::next(), &totals);
+        new.probe(changes).map_err(|obstacle| place.obstacle(obstacle))?;
+        Ok((new, sum.bytes))
+    }
+
+    /// Walks through everything that is stored and compares it: chunks with their image's digest, bitmaps, keys and
+    /// sums with the records, rows with the views.
+    ///
+    /// Readers go on; writers wait until it is done. `progress` is called with the number of entries looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`MaintenanceError`] when what was written before cannot be made durable. What is wrong with the collection
+    /// is in the report.
+    pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport, MaintenanceError> {
+        let _settled = self.settle()?;
+        Ok(verify::walk(&self.ground(), progress))
+    }
+
+    pub(super) fn place(&self) -> Place<'_> {
+        Place {
+            name: &self.name,
+            home: &self.home,
+            config: &self.config,
+            backend: &self.backend,
+            lock: &self.lock,
+        }
+    }
+}
+
+/// Which side of a copy failed.
+enum CopyError {
+    Source(AccessError),
+    Target(AccessError),
+}
+
+impl From<AccessError> for CopyError {
+    fn from(error: AccessError) -> Self {
+        Self::Source(error)
+    }
+}
+
+impl From<CopyError> for MaintenanceError {
+    fn from(error: CopyError) -> Self {
+        match error {
+            CopyError::Source(error) => Self::source(error),
+            CopyError::Target(error) => Self::Copy(error.into()),
+        }
+    }
+}
