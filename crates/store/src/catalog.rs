@@ -16,8 +16,8 @@ use crate::schema::{Models, Totals};
 /// Which exemplars there are, with which labels and tags, after one batch.
 ///
 /// It never changes: [`Collection::catalog`](crate::Collection::catalog) gives the newest, and who holds one keeps
-/// seeing the same state. A clone is cheap, the bitmaps are shared.
-#[derive(Debug, Clone)]
+/// seeing the same state.
+#[derive(Debug)]
 pub struct Catalog {
     pub(crate) totals: Totals,
     pub(crate) live: Arc<RoaringBitmap>,
@@ -68,6 +68,22 @@ impl Catalog {
             models: Arc::new(models),
             fingerprint,
         })
+    }
+
+    /// A copy that the next batch is drafted on. It is not public: what a state has stays readable as long as that very
+    /// state is held.
+    pub(crate) fn successor(&self) -> Self {
+        Self {
+            totals: self.totals,
+            live: Arc::clone(&self.live),
+            labels: self.labels.clone(),
+            label_numbers: Arc::clone(&self.label_numbers),
+            label_of: self.label_of.clone(),
+            tags: self.tags.clone(),
+            views: Arc::clone(&self.views),
+            models: Arc::clone(&self.models),
+            fingerprint: Arc::clone(&self.fingerprint),
+        }
     }
 
     /// Ids of all exemplars.

@@ -4,6 +4,7 @@ mod open;
 mod read;
 mod rebuild;
 mod segments;
+mod unpublished;
 mod write;
 
 use std::fs::File;
@@ -17,6 +18,8 @@ pub(crate) use open::{
 };
 use plugin_api::Fingerprint;
 pub(crate) use read::{stored_id, stored_record};
+pub(crate) use unpublished::Before;
+use unpublished::Unpublished;
 use write::{Durable, Writer};
 
 use crate::ground::Ground;
@@ -43,6 +46,7 @@ pub struct Collection {
     shelf: Shelf,
     // The newest state that readers see: durable, unless the write mode says otherwise.
     catalog: RwLock<Arc<Catalog>>,
+    unpublished: Mutex<Unpublished>,
     // One writer at a time. Who needs both locks takes `durable` first.
     durable: Mutex<Durable>,
     writer: Mutex<Writer>,
@@ -86,6 +90,11 @@ impl Collection {
 
     pub(crate) fn ground(&self) -> Arc<Ground> {
         Arc::clone(&self.ground.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn lock_unpublished(&self) -> MutexGuard<'_, Unpublished> {
+        // It is changed by single calls that leave it whole.
+        self.unpublished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_writer(&self) -> MutexGuard<'_, Writer> {

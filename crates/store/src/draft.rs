@@ -10,7 +10,7 @@ use plugin_api::{Digest, ExemplarId, LabelId};
 use roaring::RoaringBitmap;
 
 use crate::catalog::{TagNumbers, ViewEntry};
-use crate::collection::{stored_id, stored_record};
+use crate::collection::{Before, stored_id, stored_record};
 use crate::key::{self, Namespace};
 use crate::limits::{CHUNK_BYTES, MAX_VALUE_BYTES, MAX_VIEWS};
 use crate::record::{StoredRecord, StoredTag};
@@ -32,6 +32,8 @@ pub(crate) struct Draft<'a> {
     /// What keys and records are after the operations so far, where that differs from the tree.
     keys: HashMap<String, Option<ExemplarId>>,
     records: HashMap<ExemplarId, Option<StoredRecord>>,
+    /// What keys and records were before the batch.
+    before: Before,
     tag_numbers: &'a TagNumbers,
     new_tag_numbers: HashMap<TagName, Option<u32>>,
     /// Containers to write, by their upper bits.
@@ -49,6 +51,8 @@ pub(crate) struct Finished {
     pub(crate) catalog: Catalog,
     /// Tag values that are new, with their numbers, or gone.
     pub(crate) tag_numbers: HashMap<TagName, Option<u32>>,
+    /// What keys and records it replaces.
+    pub(crate) before: Before,
     /// Exemplars that were deleted.
     pub(crate) removed: Vec<ExemplarId>,
 }
@@ -73,11 +77,12 @@ impl<'a> Draft<'a> {
         Self {
             tree,
             now_ms,
-            catalog: before.clone(),
+            catalog: before.successor(),
             changes: Changes::default(),
             changed: false,
             keys: HashMap::new(),
             records: HashMap::new(),
+            before: Before::default(),
             tag_numbers,
             new_tag_numbers: HashMap::new(),
             touched_tombstones: BTreeSet::new(),
@@ -95,6 +100,7 @@ impl<'a> Draft<'a> {
         };
         self.remove(id, &record)?;
         self.changes.remove(key::user_key(key));
+        self.before.keys.entry(key.to_owned()).or_insert(Some(id));
         self.keys.insert(key.to_owned(), None);
         Ok(Some(id))
     }
@@ -103,10 +109,12 @@ impl<'a> Draft<'a> {
     pub(crate) fn upsert(&mut self, new: NewExemplar) -> Result<Upserted, WriteError> {
         let content = content_digest(&new.image);
         let Some((id, record)) = self.find(&new.key)? else {
+            self.before.keys.entry(new.key.clone()).or_insert(None);
             return self.insert(new, &content).map(Upserted::Inserted);
         };
         if record.content != content.0 {
             self.remove(id, &record)?;
+            self.before.keys.entry(new.key.clone()).or_insert(Some(id));
             return Ok(Upserted::Replaced { id: self.insert(new, &content)?, previous: id });
         }
         self.complete_rows(id, &new)?;
@@ -327,6 +335,7 @@ impl<'a> Draft<'a> {
         new: NewExemplar,
     ) -> Result<(), WriteError> {
         self.set_label(id, record.label.as_deref(), new.label.as_deref())?;
+        self.before.records.entry(id).or_insert_with(|| record.clone());
         let old_tags = record.tags();
         record.label = new.label;
         record.tags = new.tags.iter().map(|(name, value)| (name.clone(), StoredTag::from(value))).collect();

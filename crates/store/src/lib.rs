@@ -73,6 +73,8 @@ mod marker;
 mod model;
 mod moment;
 mod old_format;
+#[cfg(test)]
+mod on_memory;
 #[cfg(target_os = "linux")]
 mod power;
 mod record;

@@ -3,6 +3,8 @@
 
 mod backend;
 mod disk;
+#[cfg(test)]
+pub(crate) mod memory;
 mod open;
 
 use std::collections::BTreeMap;

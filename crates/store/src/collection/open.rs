@@ -96,6 +96,7 @@ impl Place<'_> {
             ground: RwLock::new(ground),
             shelf,
             catalog: RwLock::new(Arc::clone(&catalog)),
+            unpublished: Mutex::default(),
             durable: Mutex::new(Durable::new(catalog.batch(), state.acknowledged)),
             writer: Mutex::new(Writer::new(catalog, state.tag_numbers)),
             check,

@@ -1,4 +1,6 @@
+use std::collections::BTreeMap;
 use std::ops::{ControlFlow, RangeBounds};
+use std::sync::Arc;
 
 use plugin_api::{Digest, ExemplarId, FeatureRows};
 use roaring::RoaringBitmap;
@@ -39,17 +41,30 @@ impl Collection {
     ///
     /// [`ReadError`] when the record is damaged or reading fails.
     pub fn record(&self, id: ExemplarId) -> Result<Option<Record>, ReadError> {
-        self.record_in(&self.catalog(), id)
+        self.as_published(|catalog| self.record_in(catalog, id))
+    }
+
+    /// Reads the tree and what is unpublished, in this order, until nothing was published meanwhile.
+    fn as_published<T>(&self, read: impl Fn(&Catalog) -> Result<T, ReadError>) -> Result<T, ReadError> {
+        loop {
+            let catalog = self.catalog();
+            let answer = read(&catalog)?;
+            if Arc::ptr_eq(&catalog, &self.catalog()) {
+                return Ok(answer);
+            }
+        }
     }
 
     /// The record of an exemplar of a state, also if it was deleted since; `None` if the state has no such exemplar.
-    /// Label and tags are the newest that it had.
+    /// Label and tags are the newest that readers may see.
     ///
     /// # Errors
     ///
     /// As for [`Collection::record`].
     pub fn record_in(&self, catalog: &Catalog, id: ExemplarId) -> Result<Option<Record>, ReadError> {
-        Ok(self.stored_record_in(catalog, id)?.map(|stored| stored.into_record(id)))
+        let stored = self.stored_record_in(catalog, id)?;
+        let published = self.lock_unpublished().record(catalog.batch(), id).or(stored);
+        Ok(published.map(|stored| stored.into_record(id)))
     }
 
     /// What a state that somebody holds has is not removed, so that it must be there.
@@ -67,24 +82,17 @@ impl Collection {
     ///
     /// [`ReadError`] when the entry is damaged or reading fails.
     pub fn id_of(&self, key: &str) -> Result<Option<ExemplarId>, ReadError> {
-        if let Some(id) = stored_id(&self.ground(), key)?
-            && self.catalog().live().contains(id)
-        {
+        let find = |catalog: &Catalog| {
+            let stored = stored_id(&self.ground(), key)?;
+            let id = self.lock_unpublished().id_of(catalog.batch(), key, stored);
+            Ok(id.filter(|&id| catalog.live().contains(id)))
+        };
+        if let Some(id) = self.as_published(find)? {
             return Ok(Some(id));
         }
         // "There is none" is believed only of a tree whose keys were counted.
         self.check.wait(self)?;
-        match stored_id(&self.ground(), key)? {
-            Some(id) if !self.catalog().live().contains(id) => {
-                // A write is under way: wait until it is published, and look again. If it fails, the state before
-                // it counts, and that had another exemplar under the key or none.
-                if let Err(error) = self.flush() {
-                    tracing::debug!(collection = self.name, %error, "a key of a write that failed");
-                }
-                Ok(stored_id(&self.ground(), key)?.filter(|&id| self.catalog().live().contains(id)))
-            }
-            found => Ok(found),
-        }
+        self.as_published(find)
     }
 
     /// Ids of the exemplars whose encoded image has this [`content_digest`], ascending.
@@ -230,33 +238,44 @@ impl Collection {
     pub fn list(&self, after: Option<&str>, limit: usize) -> Result<Page, ReadError> {
         let limit = limit.clamp(1, MAX_PAGE_ENTRIES);
         self.check.wait(self)?;
-        // A failed write leaves keys behind that the newest published state does not know.
-        let settled = self.settle().ok();
+        // After a failed write nothing is written any more.
+        let _settled = self.settle().ok();
         let catalog = self.catalog();
         let ground = self.ground();
+        let replaced = self.lock_unpublished().keys(catalog.batch());
+        let is_live = |id: &ExemplarId| catalog.live().contains(*id);
+        let mut ids: BTreeMap<String, ExemplarId> = replaced
+            .iter()
+            .filter(|(key, _)| after.is_none_or(|after| key.as_str() > after))
+            .filter_map(|(key, id)| Some((key.clone(), id.filter(is_live)?)))
+            .collect();
         // A zero byte makes the smallest key that is larger.
         let first =
             after.map_or_else(|| key::USER_KEYS.to_vec(), |after| [&key::user_key(after)[..], &[0]].concat());
         let mut entries = ground.range(USER_KEY, first..vec![key::USER_KEYS[0] + 1])?;
-        let mut page = Page { entries: Vec::new(), next: None };
-        while let Some((key, payload)) = entries.next()? {
+        let mut unchanged = 0;
+        // One more than the page takes shows that there is a next one.
+        while unchanged <= limit
+            && let Some((key, payload)) = entries.next()?
+        {
             let id = value::decode_u32(USER_KEY, &payload)?;
-            if !catalog.live().contains(id) {
-                continue;
+            let key = key::split_user_key(&key).ok_or(Damage::Decode { what: USER_KEY })?;
+            if is_live(&id) && !replaced.contains_key(key) {
+                ids.insert(key.to_owned(), id);
+                unchanged += 1;
             }
+        }
+        let mut page = Page { entries: Vec::new(), next: None };
+        for (key, id) in ids {
             if page.entries.len() == limit {
                 page.next = page.entries.last().map(|record: &Record| record.key.clone());
                 break;
             }
-            let found = stored_record(&ground, id)?.map(|stored| stored.into_record(id));
-            let record = match found {
-                Some(record) if key::split_user_key(&key) == Some(record.key.as_str()) => record,
-                None if settled.is_none() => continue,
-                _ => {
-                    return Err(Damage::Missing { what: StoredRecord::WHAT }.into());
-                }
-            };
-            page.entries.push(record);
+            let before = self.lock_unpublished().record(catalog.batch(), id);
+            let stored = before.map_or_else(|| stored_record(&ground, id), |before| Ok(Some(before)))?;
+            let stored = stored.filter(|stored| stored.key == key);
+            let stored = stored.ok_or(Damage::Missing { what: StoredRecord::WHAT })?;
+            page.entries.push(stored.into_record(id));
         }
         Ok(page)
     }

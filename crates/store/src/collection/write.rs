@@ -42,7 +42,6 @@ pub(super) struct Durable {
     batch: u64,
     acknowledged: Acknowledged,
     flushed: Instant,
-    fault: Option<Arc<TreeError>>,
 }
 
 impl Writer {
@@ -93,7 +92,7 @@ impl Writer {
 
 impl Durable {
     pub(super) fn new(batch: u64, acknowledged: Acknowledged) -> Self {
-        Self { batch, acknowledged, flushed: Instant::now(), fault: None }
+        Self { batch, acknowledged, flushed: Instant::now() }
     }
 
     pub(super) fn replace_file(&mut self, acknowledged: Acknowledged) {
@@ -225,11 +224,12 @@ impl Collection {
         if let Some(free_bytes) = ground.free_bytes()?.filter(|&free| free < needed_bytes) {
             return Err(WriteError::DiskFull { path: self.home.clone(), free_bytes, needed_bytes });
         }
+        let batch = finished.catalog.batch();
+        self.lock_unpublished().add(batch, finished.before);
         if let Err(error) = ground.apply(finished.changes) {
             return Err(WriteError::Failed(self.fail(writer, error)));
         }
         catalog::renumber(&mut writer.tag_numbers, finished.tag_numbers);
-        let batch = finished.catalog.batch();
         writer.forget(&unseen);
         if !finished.removed.is_empty() {
             writer.doomed.entry(batch).or_default().extend(finished.removed);
@@ -248,21 +248,16 @@ impl Collection {
         if durable.batch >= batch {
             return Ok(());
         }
-        if let Some(cause) = &durable.fault {
-            // What a failed flush left behind must not be taken for durable by a later one.
-            return Err(WriteError::Failed(Arc::clone(cause)));
-        }
         let (ground, tip) = {
             let writer = self.lock_writer();
             if let Some(cause) = &writer.fault {
+                // What a failed flush left behind must not be taken for durable by a later one.
                 return Err(WriteError::Failed(Arc::clone(cause)));
             }
             (self.ground(), Arc::clone(&writer.tip))
         };
         if let Err(error) = ground.flush() {
-            let cause = self.fail(&mut self.lock_writer(), error);
-            durable.fault = Some(Arc::clone(&cause));
-            return Err(WriteError::Failed(cause));
+            return Err(WriteError::Failed(self.fail(&mut self.lock_writer(), error)));
         }
         durable.batch = tip.batch();
         durable.flushed = Instant::now();
@@ -285,6 +280,7 @@ impl Collection {
             writer.states.push((state.batch(), Arc::downgrade(&state)));
             *published = state;
         }
+        self.lock_unpublished().forget(published.batch());
     }
 
     fn fail(&self, writer: &mut Writer, error: TreeError) -> Arc<TreeError> {

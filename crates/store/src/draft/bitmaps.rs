@@ -106,6 +106,7 @@ impl Draft<'_> {
             changes: self.changes,
             catalog: self.catalog,
             tag_numbers: self.new_tag_numbers,
+            before: self.before,
             removed: self.removed,
         }))
     }

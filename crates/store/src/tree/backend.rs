@@ -26,10 +26,11 @@ pub(crate) trait KeyValue: Send + Sync {
     /// Keys and values between two bounds, ascending. What is applied meanwhile may be seen or not.
     fn range(&self, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>) -> Result<Pairs, TreeError>;
 
-    /// Makes all changes, or none. After an error the tree must not be written again.
+    /// Makes all changes, or none. No write begins once an error is known to its caller; one that began before may
+    /// still come.
     fn apply(&self, changes: Changes) -> Result<(), TreeError>;
 
-    /// Makes what was applied durable. After an error the tree must not be written again.
+    /// Makes what was applied durable. After an error as for `apply`.
     fn flush(&self) -> Result<(), TreeError>;
 
     /// Applies `changes`, flushes them and finds out what stands between the tree and power safety.

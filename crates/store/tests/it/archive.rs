@@ -3,7 +3,8 @@ use std::path::Path;
 
 use store::{ArchiveError, ArchiveWriter, Collection, Store, restore};
 
-use crate::sample::{config, create, deletes, exemplar, labelled, open, place, upserts};
+use crate::database::{create, open, place};
+use crate::sample::{config, deletes, exemplar, labelled, upserts};
 
 fn fill(things: &Collection) {
     things.write(upserts((0..30).map(|n| labelled(&format!("k{n}"), n, "label")).collect())).unwrap();

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use store::{OpenError, ReadError, Store, WriteError};
 
-use crate::sample::{config, create, exemplar, labelled, place, row, tagged, upserts};
+use crate::database::{create, open, place};
+use crate::sample::{config, exemplar, labelled, row, tagged, upserts};
 
 const EXEMPLARS: u64 = 60;
 
@@ -125,7 +126,7 @@ fn torn_snapshots_are_no_hindrance() {
     let ground = root.join("collections/things/g000001/ground");
     fs::write(ground.join("snap.00000000000000FF.generating"), b"half").unwrap();
     fs::write(ground.join("snap.FFFFFFFFFFFFFFF0"), b"a snapshot that was cut off").unwrap();
-    let (_store, things) = crate::sample::open(&root);
+    let (_store, things) = open(&root);
     assert_eq!(things.catalog().len(), EXEMPLARS);
     assert_eq!(things.image(17).unwrap(), Some(exemplar("", 17).image));
 }

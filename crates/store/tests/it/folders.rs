@@ -3,7 +3,8 @@ use std::fs;
 use plugin_api::Digest;
 use store::{Doubt, Durability, DurabilityDemand, OpenError, Store, StoreConfig, WriteError};
 
-use crate::sample::{config, create, exemplar, fingerprint, open, place, upserts};
+use crate::database::{create, open, place};
+use crate::sample::{config, exemplar, fingerprint, upserts};
 
 #[test]
 fn a_database_is_created_once() {

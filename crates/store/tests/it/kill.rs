@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 
 use store::{Collection, NewExemplar, WriteBatch};
 
-use crate::sample::{create, exemplar, labelled, open, place, row};
+use crate::database::{create, open, place};
+use crate::sample::{exemplar, labelled, row};
 
 const ROOT: &str = "STORE_KILL_TEST_ROOT";
 const PER_BATCH: u64 = 8;

@@ -1,6 +1,9 @@
-use store::{MAX_BATCH_OPERATIONS, MAX_IMAGE_BYTES, NewExemplar, Refusal, TagValue, WriteBatch, WriteError};
+use super::store::{
+    MAX_BATCH_OPERATIONS, MAX_IMAGE_BYTES, NewExemplar, Refusal, TagValue, WriteBatch, WriteError,
+};
 
-use crate::sample::{create, exemplar, open, place, row, tagged, upserts};
+use super::database::{create, open, place};
+use super::sample::{bytes, exemplar, row, tagged, upserts};
 
 fn refusal(new: NewExemplar) -> Refusal {
     let (_folder, root) = place();
@@ -90,12 +93,10 @@ fn batches_that_are_too_large_are_refused() {
 fn the_largest_image_comes_back_whole() {
     let (_folder, root) = place();
     let (store, things) = create(&root);
-    let image = crate::sample::bytes(3, MAX_IMAGE_BYTES);
+    let image = bytes(3, MAX_IMAGE_BYTES);
     things.write(upserts(vec![NewExemplar { image: image.clone(), ..exemplar("a", 1) }])).unwrap();
     drop((store, things));
+    // Opening refuses a tree that keeps values in files which are not synced with its log.
     let (_store, things) = open(&root);
     assert!(things.image(0).unwrap() == Some(image));
-    // Nothing went to files that are not synced.
-    let outside = root.join("collections/things/g000001/ground/blobs");
-    assert_eq!(std::fs::read_dir(outside).unwrap().count(), 0);
 }

@@ -1,4 +1,5 @@
-//! What users of the store rely on.
+//! What users of the store rely on. The library's own tests include `semantics`, `model` and `limits` a second time,
+//! to run them on a tree in memory; these name the store and its databases by `super`.
 //!
 //! - `folders`: creating, opening, locking, dropping; what is no database
 //! - `semantics`: what a batch does to keys, ids, labels, tags and rows
@@ -12,10 +13,14 @@
 //! - `formats`: databases of every format version
 //! - `limits`: what is refused
 
+use ::store;
+
 #[cfg(test)]
 mod archive;
 #[cfg(test)]
 mod damage;
+#[cfg(test)]
+mod database;
 #[cfg(test)]
 mod folders;
 #[cfg(test)]

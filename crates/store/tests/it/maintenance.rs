@@ -3,9 +3,8 @@ use std::path::Path;
 
 use store::{Collection, Loss, Store, WriteMode, salvage};
 
-use crate::sample::{
-    config, create, deletes, exemplar, fingerprint, labelled, open, place, row, tagged, upserts,
-};
+use crate::database::{create, open, place};
+use crate::sample::{config, deletes, exemplar, fingerprint, labelled, row, tagged, upserts};
 
 const EXEMPLARS: u64 = 60;
 

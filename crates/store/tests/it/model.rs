@@ -1,9 +1,20 @@
+//! Random batches and reopenings against a map in memory.
+
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
 
+use plugin_api::SplitMix64;
 use proptest::prelude::*;
-use store::{Collection, NewExemplar, TagValue, Upserted, WriteBatch};
 
-use crate::sample::{create, exemplar, open, place, row};
+use super::database::{MODEL_OPERATIONS, create, open, open_as, place};
+use super::sample::{config, exemplar, row};
+use super::store::{
+    Catalog, Collection, NewExemplar, StoreConfig, TagValue, Upserted, WriteBatch, WriteMode,
+};
 
 /// What a test does; small ranges, so that keys and contents meet again and again.
 #[derive(Debug, Clone)]
@@ -19,7 +30,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop_oneof![9 => write, 1 => Just(Step::Reopen)], 1..50)
 }
 
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 struct Model {
     next: u32,
     by_key: BTreeMap<String, (u32, NewExemplar)>,
@@ -48,6 +59,13 @@ impl Model {
         let receipt = collection.write(batch).unwrap();
         assert_eq!((receipt.outcomes, receipt.deleted), (outcomes, deleted));
         assert_eq!(receipt.batch, collection.catalog().batch());
+    }
+
+    /// Checks the images of a state that was held while others were written.
+    fn check_held(&self, collection: &Collection, held: &Catalog) {
+        for (id, exemplar) in self.by_key.values() {
+            assert_eq!(collection.image_in(held, *id).unwrap().as_ref(), Some(&exemplar.image));
+        }
     }
 
     fn check(&self, collection: &Collection) {
@@ -124,4 +142,96 @@ proptest! {
         drop(opened);
         model.check(&open(&root).1);
     }
+}
+
+/// A long run: more keys and contents than above, all modes of writing, and states that are held.
+struct Run {
+    random: SplitMix64,
+    model: Model,
+    held: Option<(Arc<Catalog>, Model)>,
+}
+
+impl Run {
+    const KEYS: usize = 40;
+    const MODES: [WriteMode; 3] =
+        [WriteMode::Immediate, WriteMode::Bulk, WriteMode::Interval(Duration::from_secs(1))];
+
+    fn key(&mut self) -> u8 {
+        self.random.below(Self::KEYS) as u8
+    }
+
+    fn batch(&mut self) -> WriteBatch {
+        let upserts = (0..self.random.below(4)).map(|_| {
+            let tags: Vec<u8> = (0..self.random.below(3)).map(|_| self.random.below(12) as u8).collect();
+            let label = (self.random.below(4) > 0).then(|| self.random.below(5) as u8);
+            new(self.key(), self.random.below(8) as u8, label, &tags)
+        });
+        let upserts = upserts.collect();
+        let deletes = (0..self.random.below(3)).map(|_| format!("key {}", self.key())).collect();
+        WriteBatch { upserts, deletes }
+    }
+
+    fn look_up(&mut self, things: &Collection) {
+        let key = format!("key {}", self.key());
+        let expected = self.model.by_key.get(&key);
+        assert_eq!(things.id_of(&key).unwrap(), expected.map(|(id, _)| *id));
+        let (after, limit) = (format!("key {}", self.key()), 1 + self.random.below(9));
+        let page = things.list(Some(&after), limit).unwrap();
+        let found: Vec<&String> = page.entries.iter().map(|record| &record.key).collect();
+        let behind = self.model.by_key.keys().filter(|&key| *key > after);
+        assert_eq!(found, behind.take(limit).collect::<Vec<_>>());
+    }
+
+    fn hold(&mut self, things: &Collection) {
+        if let Some((catalog, model)) = &self.held.take() {
+            model.check_held(things, catalog);
+        } else {
+            self.held = Some((things.catalog(), self.model.clone()));
+        }
+    }
+
+    fn go(&mut self, operations: usize) {
+        let (_folder, root) = place();
+        let mut opened = create(&root);
+        for _ in 0..operations {
+            match self.random.below(200) {
+                0 => {
+                    self.held = None;
+                    drop(opened);
+                    let write_mode = Self::MODES[self.random.below(Self::MODES.len())];
+                    opened = open_as(&root, StoreConfig { write_mode, ..config() });
+                    self.model.check(&opened.1);
+                }
+                1 => self.model.check(&opened.1),
+                2..4 => opened.1.flush().unwrap(),
+                4..8 => self.hold(&opened.1),
+                8..30 => self.look_up(&opened.1),
+                _ => {
+                    let batch = self.batch();
+                    self.model.write(&opened.1, batch);
+                }
+            }
+        }
+        self.model.check(&opened.1);
+        drop(opened);
+        self.model.check(&open(&root).1);
+    }
+}
+
+fn run(operations: usize) {
+    let given = env::var("LOOKALIKE_SEED").ok().map(|seed| seed.parse().unwrap());
+    let seed: u64 = given.unwrap_or_else(|| RandomState::new().build_hasher().finish());
+    println!("to run this again: LOOKALIKE_SEED={seed}");
+    Run { random: SplitMix64::new(seed), model: Model::default(), held: None }.go(operations);
+}
+
+#[test]
+fn a_collection_stays_a_map_through_a_long_run() {
+    run(MODEL_OPERATIONS);
+}
+
+#[test]
+#[ignore = "recipe: cargo test --release -p store -- --ignored a_collection_stays_a_map_through_a_million"]
+fn a_collection_stays_a_map_through_a_million_operations() {
+    run(1_000_000);
 }

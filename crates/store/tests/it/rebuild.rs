@@ -1,7 +1,8 @@
 use plugin_api::{Digest, Fingerprint};
 use store::{Collection, MaintenanceError, ModelRole, WriteError};
 
-use crate::sample::{create, deletes, exemplar, fingerprint, open, place, row, upserts};
+use crate::database::{create, open, place};
+use crate::sample::{deletes, exemplar, fingerprint, row, upserts};
 
 fn other(number: u8) -> Fingerprint {
     Fingerprint {

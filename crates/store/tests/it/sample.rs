@@ -1,11 +1,8 @@
-//! Exemplars and databases to test with.
-
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+//! Exemplars to test with.
 
 use plugin_api::{Digest, Fingerprint};
-use store::{Collection, NewExemplar, Store, StoreConfig, TagValue, WriteBatch};
-use tempfile::TempDir;
+
+use super::store::{NewExemplar, StoreConfig, TagValue, WriteBatch};
 
 pub(crate) const DIMENSION: usize = 4;
 
@@ -20,25 +17,6 @@ pub(crate) fn fingerprint() -> Fingerprint {
 
 pub(crate) fn config() -> StoreConfig {
     StoreConfig { cache_bytes: 8 << 20, ..StoreConfig::default() }
-}
-
-/// A directory that is removed at the end of the test, and the path of a database in it.
-pub(crate) fn place() -> (TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("database");
-    (folder, root)
-}
-
-pub(crate) fn create(root: &Path) -> (Store, Arc<Collection>) {
-    let store = Store::create(root, config()).unwrap();
-    let collection = store.create_collection("things", &fingerprint()).unwrap();
-    (store, collection)
-}
-
-pub(crate) fn open(root: &Path) -> (Store, Arc<Collection>) {
-    let store = Store::open(root, config()).unwrap();
-    let collection = store.collection("things").unwrap().unwrap();
-    (store, collection)
 }
 
 /// Bytes that differ for each seed.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use plugin_api::{Digest, ExemplarId, Fingerprint};
 use store::{Collection, SegmentSaving, Store};
 
-use crate::sample::{DIMENSION, config, create, deletes, exemplar, fingerprint, open, place, row, upserts};
+use crate::database::{create, open, place};
+use crate::sample::{DIMENSION, config, deletes, exemplar, fingerprint, row, upserts};
 
 const EVERYTHING: SegmentSaving = SegmentSaving::Everything;
 

@@ -1,8 +1,9 @@
 use std::ops::ControlFlow;
 
-use store::{ReadError, TagValue, Upserted, WriteBatch, content_digest};
+use super::store::{ReadError, TagValue, Upserted, WriteBatch, content_digest};
 
-use crate::sample::{create, deletes, exemplar, labelled, open, place, row, tagged, upserts};
+use super::database::{create, open, place};
+use super::sample::{deletes, exemplar, labelled, row, tagged, upserts};
 
 #[test]
 fn what_was_stored_is_there_after_reopening() {
