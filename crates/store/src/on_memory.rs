@@ -6,6 +6,7 @@
 //! - `group`: writers that share a flush
 //! - `space`: disks that are full
 //! - `readers`: what is seen of batches that are not durable or failed
+//! - `maintenance`: compaction and changes of the model that are interrupted
 //! - `deleted`: how long the data of deleted exemplars stays
 
 mod creation;
@@ -15,6 +16,7 @@ mod faults;
 mod group;
 #[path = "../tests/it/limits.rs"]
 mod limits;
+mod maintenance;
 #[path = "../tests/it/model.rs"]
 mod model;
 mod readers;

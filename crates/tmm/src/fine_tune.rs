@@ -1,5 +1,6 @@
 use plugin_api::{Budget, Completion, FeatureRows};
 
+use crate::kernel::TILE;
 use crate::{Adam, DimensionError, DummyHead, Fisher, kernel};
 
 /// The rows that a head is fine-tuned on: the four data terms of equation 3.
@@ -231,7 +232,7 @@ impl pulp::WithSimd for Update<'_, '_> {
 struct Gradient {
     weight: Vec<f32>,
     bias: Vec<f32>,
-    /// Four rows of logits, then of their derivatives.
+    /// Logits of a tile of rows, then their derivatives.
     slopes: Vec<f32>,
 }
 
@@ -240,7 +241,7 @@ impl Gradient {
         Self {
             weight: vec![0.0; head.weight().len()],
             bias: vec![0.0; head.classes()],
-            slopes: vec![0.0; 4 * head.classes()],
+            slopes: vec![0.0; TILE * head.classes()],
         }
     }
 
@@ -252,8 +253,7 @@ impl Gradient {
         self.weight.fill(0.0);
         self.bias.fill(0.0);
         let mut loss = 0.0;
-        // Four rows at a time, so that the gradient is read and written once for all four.
-        for tile in terms.chunks(4) {
+        for tile in terms.chunks(TILE) {
             self.slopes.fill(0.0);
             for (term, slopes) in tile.iter().zip(self.slopes.chunks_exact_mut(classes)) {
                 kernel::logits(head.weight(), head.bias(), term.row, slopes);
@@ -264,9 +264,9 @@ impl Gradient {
                     *slope *= term.share;
                 }
             }
-            // A tile of fewer than four repeats its last row, with slopes of zero.
-            let rows = [0, 1, 2, 3].map(|i| tile[i.min(tile.len() - 1)].row);
-            kernel::add_4(&mut self.weight, rows, &self.slopes);
+            // A tile that is not full repeats its last row, with slopes of zero.
+            let rows = std::array::from_fn(|i| tile[i.min(tile.len() - 1)].row);
+            kernel::add_rows(&mut self.weight, rows, &self.slopes);
             for slopes in self.slopes.chunks_exact(classes) {
                 self.bias.iter_mut().zip(slopes).for_each(|(bias, slope)| *bias += slope);
             }
