@@ -54,8 +54,8 @@ pub use whitening::SHRINK;
 /// What the store gives and takes: records, tags, sizes and its errors.
 pub use store::{
     ArchiveError, ArchiveReport, CollectionStats, CompactReport, Damage, Doubt, Durability, DurabilityDemand,
-    Finding, Loss, MaintenanceError, Model, ModelRole, OpenError as StoreError, Page, ReadError, Record,
-    Refusal as ExemplarRefusal, RestoreReport, SalvageReport, StoreConfig, TagValue, VerifyReport,
+    Finding, FolderError, Loss, MaintenanceError, Model, ModelRole, OpenError as StoreError, Page, ReadError,
+    Record, Refusal as ExemplarRefusal, RestoreReport, SalvageReport, StoreConfig, TagValue, VerifyReport,
     WriteError, WriteMode, migrate, restore, salvage,
 };
 

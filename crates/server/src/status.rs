@@ -92,7 +92,7 @@ fn store(error: &StoreError) -> Code {
         | StoreError::Marker { .. }
         | StoreError::ForeignMarker { .. }
         | StoreError::Tree { .. }
-        | StoreError::Io { .. }
+        | StoreError::File(_)
         | _ => Code::Internal,
     }
 }
@@ -101,7 +101,7 @@ fn read(error: &ReadError) -> Code {
     match error {
         ReadError::UnknownView { .. } | ReadError::NoRow { .. } => Code::FailedPrecondition,
         ReadError::Damaged(_) => Code::DataLoss,
-        ReadError::Tree(_) | ReadError::Io { .. } | _ => Code::Internal,
+        ReadError::Tree(_) | ReadError::File(_) | _ => Code::Internal,
     }
 }
 
@@ -115,7 +115,7 @@ fn write(error: &WriteError) -> Code {
         | WriteError::ReadOnly { .. }
         | WriteError::InUse { .. } => Code::FailedPrecondition,
         WriteError::Damaged(_) => Code::DataLoss,
-        WriteError::Tree(_) | WriteError::Failed(_) | WriteError::Io { .. } | _ => Code::Internal,
+        WriteError::Tree(_) | WriteError::Failed(_) | WriteError::File(_) | _ => Code::Internal,
     }
 }
 

@@ -1,10 +1,10 @@
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use plugin_api::{Fingerprint, RowsError};
 use thiserror::Error;
 
+use crate::folder::FolderError;
 use crate::tree::AccessError;
 use crate::{Doubt, Refusal, limits};
 
@@ -162,16 +162,8 @@ pub enum OpenError {
         source: TreeError,
     },
     /// A file operation failed.
-    #[error("{action} {} failed", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file or directory.
-        path: PathBuf,
-        /// The operating system's answer.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FolderError),
 }
 
 /// Why something cannot be read.
@@ -199,16 +191,8 @@ pub enum ReadError {
     #[error("reading failed")]
     Tree(#[source] TreeError),
     /// A file operation failed.
-    #[error("{action} {} failed", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file or directory.
-        path: PathBuf,
-        /// The operating system's answer.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FolderError),
 }
 
 /// Why a batch is not stored, or a collection not dropped.
@@ -291,16 +275,8 @@ pub enum WriteError {
         name: String,
     },
     /// A file operation failed.
-    #[error("{action} {} failed", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file or directory.
-        path: PathBuf,
-        /// The operating system's answer.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FolderError),
 }
 
 /// Why a collection could not be verified, compacted, backed up or rebuilt. It goes on as it was.
@@ -353,16 +329,8 @@ pub enum MaintenanceError {
         model: Box<Fingerprint>,
     },
     /// A file operation failed.
-    #[error("{action} {} failed", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file or directory.
-        path: PathBuf,
-        /// The operating system's answer.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FolderError),
 }
 
 impl MaintenanceError {

@@ -4,49 +4,31 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::{MaintenanceError, OpenError, ReadError, SegmentError, WriteError};
+use thiserror::Error;
 
 /// A file operation that failed.
-#[derive(Debug)]
-pub(crate) struct FolderError {
+#[derive(Debug, Error)]
+#[error("{action} {} failed", path.display())]
+pub struct FolderError {
     action: &'static str,
     path: PathBuf,
     source: io::Error,
 }
 
 impl FolderError {
-    pub(crate) fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+    /// The operating system's answer to something that was tried on a file or directory.
+    pub fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self { action, path: path.to_owned(), source }
     }
-}
 
-impl From<FolderError> for OpenError {
-    fn from(FolderError { action, path, source }: FolderError) -> Self {
-        Self::Io { action, path, source }
+    /// The file or directory.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
-}
 
-impl From<FolderError> for ReadError {
-    fn from(FolderError { action, path, source }: FolderError) -> Self {
-        Self::Io { action, path, source }
-    }
-}
-
-impl From<FolderError> for WriteError {
-    fn from(FolderError { action, path, source }: FolderError) -> Self {
-        Self::Io { action, path, source }
-    }
-}
-
-impl From<FolderError> for SegmentError {
-    fn from(FolderError { action, path, source }: FolderError) -> Self {
-        Self::Io { action, path, source }
-    }
-}
-
-impl From<FolderError> for MaintenanceError {
-    fn from(FolderError { action, path, source }: FolderError) -> Self {
-        Self::Io { action, path, source }
+    /// The operating system's answer.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
     }
 }
 

@@ -94,6 +94,7 @@ pub use catalog::Catalog;
 pub use collection::{Collection, CompactReport};
 pub use config::{Doubt, Durability, DurabilityDemand, StoreConfig, WriteMode};
 pub use error::{Damage, MaintenanceError, OpenError, ReadError, TreeError, WriteError};
+pub use folder::FolderError;
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS, MAX_COLLECTION_NAME_BYTES, MAX_DESCRIPTION_BYTES, MAX_DIMENSION,
     MAX_IMAGE_BYTES, MAX_KEY_BYTES, MAX_LABEL_BYTES, MAX_MEDIA_TYPE_BYTES, MAX_MODEL_NAME_BYTES,

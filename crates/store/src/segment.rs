@@ -10,7 +10,6 @@ mod shelf;
 mod writer;
 
 use std::fmt;
-use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -23,6 +22,7 @@ pub(crate) use shelf::Shelf;
 pub(crate) use writer::SegmentWriter;
 
 use crate::ReadError;
+use crate::folder::FolderError;
 use crate::mapped::Mapped;
 
 /// Rows of one view under ascending ids, one after the other in memory.
@@ -132,14 +132,6 @@ pub enum SegmentError {
         needed_bytes: u64,
     },
     /// A file operation failed.
-    #[error("{action} {} failed", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// On which file or directory.
-        path: PathBuf,
-        /// The operating system's answer.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FolderError),
 }

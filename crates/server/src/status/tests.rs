@@ -1,5 +1,7 @@
+use std::path::Path;
+
 use lookalike::plugin_api::ParameterError;
-use lookalike::{FilterError, IngestError};
+use lookalike::{FilterError, FolderError, IngestError};
 
 use super::*;
 use crate::failure::Malformed;
@@ -20,7 +22,7 @@ fn search(error: SearchError) -> Failure {
 fn every_failure_has_its_code() {
     let missing = || OpenError::Missing { name: text("birds"), known: text("none") };
     let store = |error| Failure::Open(OpenError::Store(error));
-    let read = || ReadError::Io { action: "reading", path: "rows".into(), source: io() };
+    let read = || ReadError::File(FolderError::new("reading", Path::new("rows"), io()));
     let table: Vec<(Failure, Code)> = vec![
         (Malformed::EmptyIngest.into(), Code::InvalidArgument),
         (FilterError::TooLong { found: 5000 }.into(), Code::InvalidArgument),
@@ -38,7 +40,7 @@ fn every_failure_has_its_code() {
             Code::ResourceExhausted,
         ),
         (store(StoreError::Locked { path: "a".into() }), Code::FailedPrecondition),
-        (store(StoreError::Io { action: "opening", path: "a".into(), source: io() }), Code::Internal),
+        (store(StoreError::File(FolderError::new("opening", Path::new("a"), io()))), Code::Internal),
         (read().into(), Code::Internal),
         (ReadError::UnknownView { name: text("a") }.into(), Code::FailedPrecondition),
         (WriteError::InUse { name: text("a") }.into(), Code::FailedPrecondition),
@@ -68,11 +70,11 @@ fn every_failure_has_its_code() {
 
 #[test]
 fn a_message_is_the_whole_chain_on_one_line() {
-    let failure = Failure::from(IngestError::Read(ReadError::Io {
-        action: "reading",
-        path: "rows".into(),
-        source: std::io::Error::other("first line\nsecond line"),
-    }));
+    let failure = Failure::from(IngestError::Read(ReadError::File(FolderError::new(
+        "reading",
+        Path::new("rows"),
+        std::io::Error::other("first line\nsecond line"),
+    ))));
     assert_eq!(
         Status::from(failure).message(),
         "store: the collection cannot be read: reading rows failed: first line second line"

@@ -47,7 +47,7 @@ fn missing_directories_and_files_are_no_databases() {
     let file = folder.path().join("file");
     fs::write(&file, "text").unwrap();
     assert!(matches!(Store::open(&file, config()), Err(OpenError::NotDatabase { .. })));
-    assert!(matches!(Store::create(&file, config()), Err(OpenError::Io { .. })));
+    assert!(matches!(Store::create(&file, config()), Err(OpenError::File(_))));
 }
 
 #[test]

@@ -309,7 +309,10 @@ fn a_folder_that_cannot_be_made_is_an_error_of_saving_and_none_of_loading() {
     let features = root.join("collections/things/features");
     fs::write(&features, b"in the way").unwrap();
     let error = things.save_segments("clean", EVERYTHING).unwrap_err();
-    assert!(matches!(&error, store::SegmentError::Io { path, .. } if path.starts_with(&features)), "{error}");
+    assert!(
+        matches!(&error, store::SegmentError::File(error) if error.path().starts_with(&features)),
+        "{error}"
+    );
     assert_eq!(rows(&things), (expected(0..5), 0));
 }
 
