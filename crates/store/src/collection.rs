@@ -7,7 +7,6 @@ mod segments;
 mod unpublished;
 mod write;
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -24,6 +23,7 @@ use write::{Durable, Writer};
 
 use crate::ground::Ground;
 use crate::segment::Shelf;
+use crate::store::Lock;
 use crate::tree::Backend;
 use crate::{Catalog, Doubt, Durability, StoreConfig};
 
@@ -52,7 +52,7 @@ pub struct Collection {
     writer: Mutex<Writer>,
     check: Check,
     // Below the tree: the database stays locked until the tree is closed.
-    lock: Arc<File>,
+    lock: Arc<Lock>,
 }
 
 impl Collection {

@@ -127,10 +127,12 @@ pub enum OpenError {
         doubt: Doubt,
     },
     /// What is stored contradicts itself.
-    #[error("collection \"{name}\" is damaged; restore it from a backup")]
+    #[error("collection \"{name}\" in {} is damaged; restore it from a backup", path.display())]
     Damaged {
         /// The collection.
         name: String,
+        /// Its folder.
+        path: PathBuf,
         /// The first thing found wrong.
         #[source]
         source: Damage,
@@ -403,6 +405,8 @@ pub(crate) enum TreeFault {
     Sled(#[source] sled::Error),
     #[error("the storage tree gave up: {message}")]
     Panicked { message: String },
+    #[error("the storage tree gave up before; reopen the database")]
+    GaveUp,
     #[error("the storage tree keeps values outside of its log")]
     OutsideLog,
 }

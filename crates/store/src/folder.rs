@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// A file operation that failed.
 #[derive(Debug, Error)]
-#[error("{action} {} failed", path.display())]
+#[error("{action} {} failed; {}", path.display(), remedy(source))]
 pub struct FolderError {
     action: &'static str,
     path: PathBuf,
@@ -29,6 +29,18 @@ impl FolderError {
     /// The operating system's answer.
     pub fn kind(&self) -> io::ErrorKind {
         self.source.kind()
+    }
+}
+
+/// What to do about a failed file operation.
+fn remedy(error: &io::Error) -> &'static str {
+    // The platform knows many more, which are about the disk or the program.
+    if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) {
+        "make it writable for this user"
+    } else if error.kind() == io::ErrorKind::StorageFull {
+        "make room on the file system"
+    } else {
+        "check the path and the disk"
     }
 }
 

@@ -6,6 +6,7 @@
 //! NAME/g000001/ground/        its tree
 //! NAME/g000001/ACKNOWLEDGED   number of the last acknowledged batch
 //! NAME/features/              rows in files, derived from the tree
+//! NAME/DROPPED                the collection is being removed
 //! ```
 //!
 //! Generations that `CURRENT` does not name were being made when the process ended, or were replaced: they go when
@@ -13,11 +14,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::Damage;
 use crate::folder::{self, FolderError};
+use crate::{Damage, acknowledged};
 
 const CURRENT: &str = "CURRENT";
 const READY: &str = "READY";
+const DROPPED: &str = "DROPPED";
 const GROUND: &str = "ground";
 const READY_TEXT: &[u8] = b"lookalike generation, format 1\n";
 const CURRENT_MOST_BYTES: u64 = 64;
@@ -56,7 +58,26 @@ pub(crate) fn ground(generation: &Path) -> PathBuf {
 
 /// Whether a collection was created to its end in `home`.
 pub(crate) fn exists(home: &Path) -> bool {
-    home.join(CURRENT).is_file()
+    home.join(CURRENT).is_file() || has_lost_current(home)
+}
+
+/// Whether there was a collection with acknowledged batches in `home` that nobody dropped.
+fn has_lost_current(home: &Path) -> bool {
+    if home.join(DROPPED).exists() {
+        return false;
+    }
+    generations(home).is_ok_and(|paths| {
+        paths
+            .iter()
+            .any(|path| matches!(unready(path), Ok(None)) && !matches!(acknowledged::read(path), Ok(Some(0))))
+    })
+}
+
+/// Paths of the generations in `home`.
+fn generations(home: &Path) -> Result<Vec<PathBuf>, FolderError> {
+    let is_one =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).and_then(Number::parse).is_some();
+    Ok(folder::entries(home)?.into_iter().filter(is_one).collect())
 }
 
 /// The generation in use. `None` if the file that names it is damaged.
@@ -71,9 +92,11 @@ pub(crate) fn set_current(home: &Path, number: Number) -> Result<(), FolderError
     folder::write_whole(&home.join(CURRENT), format!("{}\n", number.name()).as_bytes())
 }
 
-/// Makes the collection in `home` none.
-pub(crate) fn unset_current(home: &Path) -> Result<(), FolderError> {
+/// Makes the collection in `home` none, and removes its generations before what says so.
+pub(crate) fn drop_all(home: &Path) -> Result<(), FolderError> {
+    folder::write_whole(&home.join(DROPPED), b"")?;
     folder::remove_file(&home.join(CURRENT))?;
+    generations(home)?.iter().try_for_each(|path| folder::remove(path))?;
     folder::sync(home)
 }
 

@@ -33,7 +33,7 @@ pub struct Store {
     config: StoreConfig,
     backend: Arc<dyn Backend>,
     // Shared with the collections: the database stays locked until the last of them is closed.
-    lock: Arc<File>,
+    lock: Arc<Lock>,
     // The open ones. A collection must not be opened twice, so the lock is held while one is opened.
     open: Mutex<BTreeMap<String, Arc<Collection>>>,
 }
@@ -147,7 +147,8 @@ impl Store {
             let model = fingerprint.model.chars().take(100).collect();
             return Err(OpenError::Fingerprint { model, dimension: fingerprint.dimension });
         }
-        self.create_collection_from(name, |_| collection::first_changes(name, fingerprint))
+        let home = self.home(name);
+        self.create_collection_from(name, |_| collection::first_changes(self.place(name, &home), fingerprint))
     }
 
     /// Creates a collection whose tree is filled by `first`, which gives its last changes.
@@ -262,13 +263,26 @@ fn is_allowed(name: &str) -> bool {
         && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
 }
 
-/// Locks a database for this process. The lock ends with the file, however the process ends.
-fn lock(root: &Path) -> Result<File, OpenError> {
+/// The lock of a database. It ends with the process, however that ends.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a process that is being started has the file too, for a moment.
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "the lock ends with its file");
+        }
+    }
+}
+
+/// Locks a database for this process.
+fn lock(root: &Path) -> Result<Lock, OpenError> {
     let path = root.join(LOCK);
     let failed = |source| FolderError::new("locking", &path, source);
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: root.to_owned() }),
         Err(TryLockError::Error(error)) => Err(failed(error).into()),
     }

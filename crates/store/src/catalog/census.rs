@@ -19,6 +19,8 @@ pub(crate) struct Census {
     pub(crate) without_record: RoaringBitmap,
     /// Live ids without a key.
     pub(crate) without_key: RoaringBitmap,
+    /// Live ids without an entry of their content's digest.
+    pub(crate) without_content: RoaringBitmap,
     /// Keys whose exemplar is not live.
     pub(crate) stray_keys: u64,
     /// Exemplars with more than one key.
@@ -26,7 +28,7 @@ pub(crate) struct Census {
 }
 
 impl Census {
-    /// Compares `catalog` with records and keys; `None` if it was told to stop.
+    /// Compares `catalog` with records, keys and content digests; `None` if it was told to stop.
     ///
     /// The tree may be written meanwhile, as long as the data of what the catalog has is not removed. What is
     /// missing may then have been deleted: ask the newest catalog.
@@ -58,6 +60,15 @@ impl Census {
         ids.remove_range(catalog.next_id()..);
         census.stray_keys = (&ids - catalog.live()).len();
         census.without_key = catalog.live() - ids;
+        let mut ids = RoaringBitmap::new();
+        let mut entries = tree.prefix("content digest", key::CONTENTS)?;
+        while let Some((key, _)) = entries.next()? {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            ids.insert(key::id_of_content(&key).ok_or(Damage::Decode { what: "content digest" })?);
+        }
+        census.without_content = catalog.live() - ids;
         Ok(Some(census))
     }
 
@@ -68,6 +79,9 @@ impl Census {
         }
         if !self.without_key.is_disjoint(live) {
             return Some(Damage::Missing { what: "key of an exemplar" });
+        }
+        if !self.without_content.is_disjoint(live) {
+            return Some(Damage::Missing { what: "content digest of an exemplar" });
         }
         if self.keys_twice > 0 {
             return Some(Damage::Disagreement { what: "keys of an exemplar", found: 2, expected: 1 });

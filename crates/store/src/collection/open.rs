@@ -1,4 +1,3 @@
-use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
@@ -15,6 +14,7 @@ use crate::generation::{self, Number};
 use crate::ground::Ground;
 use crate::schema::{Models, Schema, Totals};
 use crate::segment::Shelf;
+use crate::store::Lock;
 use crate::tree::{AccessError, Backend, Changes, Obstacle, Tree};
 use crate::{
     Catalog, Damage, Doubt, DurabilityDemand, OpenError, StoreConfig, catalog, folder, key, moment, value,
@@ -28,12 +28,12 @@ pub(crate) struct Place<'a> {
     pub(crate) home: &'a Path,
     pub(crate) config: &'a StoreConfig,
     pub(crate) backend: &'a Arc<dyn Backend>,
-    pub(crate) lock: &'a Arc<File>,
+    pub(crate) lock: &'a Arc<Lock>,
 }
 
 impl Place<'_> {
     pub(crate) fn damaged(&self, source: Damage) -> OpenError {
-        OpenError::Damaged { name: self.name.to_owned(), source }
+        OpenError::Damaged { name: self.name.to_owned(), path: self.home.to_owned(), source }
     }
 
     pub(crate) fn obstacle(&self, obstacle: Obstacle) -> OpenError {
@@ -121,7 +121,7 @@ pub(crate) fn exists(home: &Path) -> bool {
 
 /// Deletes a collection: first the file that makes it one, then the rest.
 pub(crate) fn remove(home: &Path) -> Result<(), folder::FolderError> {
-    generation::unset_current(home)?;
+    generation::drop_all(home)?;
     folder::remove(home)?;
     home.parent().map_or(Ok(()), folder::sync)
 }
@@ -148,12 +148,12 @@ pub(crate) fn create_from<E: From<OpenError>>(
     outcome
 }
 
-/// What makes an empty tree one of a collection of this name.
-pub(crate) fn first_changes(name: &str, fingerprint: &Fingerprint) -> Result<Changes, OpenError> {
+/// What makes an empty tree one of a collection in this place.
+pub(crate) fn first_changes(place: Place<'_>, fingerprint: &Fingerprint) -> Result<Changes, OpenError> {
     let now_ms = moment::now_ms();
     let first =
         beginning(&Schema::new(now_ms, moment::uuid()), &Models::new(fingerprint, now_ms), Totals::default());
-    first.map_err(|source| OpenError::Damaged { name: name.to_owned(), source })
+    first.map_err(|source| place.damaged(source))
 }
 
 /// What a tree has before its exemplars.
@@ -181,8 +181,10 @@ fn make_ready(place: Place<'_>, ground: Ground, changes: Changes) -> Result<Stat
 
 /// Opens a collection that [`exists`].
 pub(crate) fn open(place: Place<'_>) -> Result<Collection, OpenError> {
-    let (number, ground) = open_ground(place)?;
+    let number = ready_generation(place)?;
+    // Before the tree is opened: what they take may be the room that opening needs.
     generation::remove_others(place.home, number)?;
+    let ground = place.ground(number)?;
     let schema = read_schema(place, &ground)?;
     let (catalog, tag_numbers) = catalog::load(&ground).map_err(|e| place.access(e))?;
     let found = catalog.batch();
@@ -206,6 +208,12 @@ pub(crate) fn open(place: Place<'_>) -> Result<Collection, OpenError> {
 
 /// Opens the tree of the generation in use, without a look at what is in it.
 pub(crate) fn open_ground(place: Place<'_>) -> Result<(Number, Ground), OpenError> {
+    let number = ready_generation(place)?;
+    Ok((number, place.ground(number)?))
+}
+
+/// The generation in use, if it is all there.
+fn ready_generation(place: Place<'_>) -> Result<Number, OpenError> {
     let number = generation::current(place.home)?;
     let number = number.ok_or_else(|| place.damaged(Damage::Decode { what: "file CURRENT" }))?;
     let folder = number.folder(place.home);
@@ -216,7 +224,7 @@ pub(crate) fn open_ground(place: Place<'_>) -> Result<(Number, Ground), OpenErro
         // An empty tree would be begun.
         return Err(place.damaged(Damage::Missing { what: "tree's log" }));
     }
-    Ok((number, place.ground(number)?))
+    Ok(number)
 }
 
 fn read_schema(place: Place<'_>, tree: &Tree) -> Result<Schema, OpenError> {

@@ -101,6 +101,8 @@ impl Collection {
     ///
     /// [`ReadError`] when an entry is damaged or reading fails.
     pub fn ids_of_content(&self, content: &Digest) -> Result<Vec<ExemplarId>, ReadError> {
+        // As in `id_of`.
+        self.check.wait(self)?;
         let catalog = self.catalog();
         let mut ids = Vec::new();
         let mut entries = self.ground().prefix(CONTENT, &key::contents(content))?;

@@ -18,7 +18,7 @@ use crate::{Catalog, ReadError, RowSegment, SegmentError, SegmentSaving, folder}
 /// hundredths of a second.
 const WORTHWHILE_ROWS: u64 = 4_096;
 /// Room that files which can be computed again leave to the tree.
-const SPARED_BYTES: u64 = 64 << 20;
+const SPARED_BYTES: u64 = 80 << 20;
 
 /// A view of the model that is current in a state.
 struct Served<'a> {

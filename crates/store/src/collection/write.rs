@@ -14,8 +14,8 @@ use crate::{
     Catalog, TreeError, WriteBatch, WriteError, WriteMode, WriteReceipt, admission, catalog, moment,
 };
 
-/// Room that is left on the disk whatever is written: closing, opening and compaction need some.
-const FLOOR_BYTES: u64 = 64 << 20;
+/// Room that is left on the disk whatever is written: closing needs some, and opening asks for 66 MiB.
+const FLOOR_BYTES: u64 = 80 << 20;
 /// What a batch may take on the disk, in times its own size: write amplification of the log, with something to spare.
 const AMPLIFICATION: u64 = 4;
 /// Deleted exemplars whose data one batch removes.

@@ -5,6 +5,8 @@ use std::any::Any;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::backend::{Backend, KeyValue, Obstacle, Pairs};
 use super::{Bytes, Changes, open};
@@ -21,11 +23,34 @@ pub(crate) struct Disk;
 struct SledTree {
     db: sled::Db,
     folder: PathBuf,
+    // A panic leaves the tree's memory in an unknown state: another call might write it, or never end.
+    gave_up: Arc<AtomicBool>,
+}
+
+impl SledTree {
+    fn run<T>(&self, call: impl FnOnce() -> sled::Result<T>) -> Result<T, TreeError> {
+        run(&self.gave_up, call)
+    }
+}
+
+fn run<T>(gave_up: &AtomicBool, call: impl FnOnce() -> sled::Result<T>) -> Result<T, TreeError> {
+    if gave_up.load(Ordering::Relaxed) {
+        return Err(TreeFault::GaveUp.into());
+    }
+    let answer = guarded(call);
+    if matches!(answer, Err(TreeError(TreeFault::Panicked { .. }))) {
+        gave_up.store(true, Ordering::Relaxed);
+    }
+    answer
 }
 
 impl Backend for Disk {
     fn open(&self, folder: &Path, config: &StoreConfig) -> Result<Box<dyn KeyValue>, Obstacle> {
-        Ok(Box::new(SledTree { db: open::open(folder, config)?, folder: folder.to_owned() }))
+        Ok(Box::new(SledTree {
+            db: open::open(folder, config)?,
+            folder: folder.to_owned(),
+            gave_up: Arc::default(),
+        }))
     }
 
     fn exists(&self, folder: &Path) -> bool {
@@ -35,12 +60,13 @@ impl Backend for Disk {
 
 impl KeyValue for SledTree {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, TreeError> {
-        guarded(|| self.db.get(key))
+        self.run(|| self.db.get(key))
     }
 
     fn range(&self, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>) -> Result<Pairs, TreeError> {
-        let mut iter = guarded(|| Ok(self.db.range((from, to))))?;
-        Ok(Box::new(std::iter::from_fn(move || guarded(|| iter.next().transpose()).transpose())))
+        let mut iter = self.run(|| Ok(self.db.range((from, to))))?;
+        let gave_up = Arc::clone(&self.gave_up);
+        Ok(Box::new(std::iter::from_fn(move || run(&gave_up, || iter.next().transpose()).transpose())))
     }
 
     fn apply(&self, changes: Changes) -> Result<(), TreeError> {
@@ -51,11 +77,11 @@ impl KeyValue for SledTree {
                 None => batch.remove(key),
             }
         }
-        guarded(|| self.db.apply_batch(batch))
+        self.run(|| self.db.apply_batch(batch))
     }
 
     fn flush(&self) -> Result<(), TreeError> {
-        guarded(|| self.db.flush().map(drop))
+        self.run(|| self.db.flush().map(drop))
     }
 
     #[cfg(target_os = "linux")]
