@@ -17,6 +17,23 @@
 //! What it does not do: it decodes no image, computes no feature and searches nothing. It keeps what is ground
 //! state; whatever else can be computed from it is the engine's.
 //!
+//! # What it costs
+//!
+//! Measured with `cargo bench -p store` on two cores of a shared Intel Xeon with ext4: rows of 512 values, 256
+//! exemplars a batch, every batch flushed. The floor of writing is a plain log with fdatasync, 286 MB/s.
+//!
+//! | what | small images (800 bytes) | large images (40 KiB) |
+//! | --- | --- | --- |
+//! | write, one writer | 49 to 51 MB/s, 17,500 exemplars/s | 180 to 300 MB/s |
+//! | write, two writers that share flushes | 57 MB/s | |
+//! | write, mode [`WriteMode::Bulk`] | 56 MB/s: the tree is what takes the time, not the flush | |
+//! | open 60,000 with mapped rows | 0.16 s | |
+//! | open 1,000,000 with mapped rows | 1.7 s; records and keys are counted beside, 2.8 s more | |
+//! | verify 60,000 | 0.6 s | |
+//! | compact 60,000 | 4.6 s | |
+//! | disk after writing 60,000, and after compaction | 2.1 and 1.9 times the data | |
+//! | disk after compaction of 1,000,000 | 1.8 times the data | |
+//!
 //! # Examples
 //!
 //! ```
