@@ -1,8 +1,10 @@
 //! What was typed. What it means is decided by each command.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use lookalike::{DuplicatePolicy, StoreConfig, WriteMode};
 use vision::Device;
 
 use crate::ingest::Tag;
@@ -10,7 +12,10 @@ use crate::ranking::Rankings;
 use crate::search::Setting;
 use crate::source::{Disturb, InputSize};
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 nothing found, 2 error.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 nothing found, or by verify something wrong, 2 error.";
+
+/// The collection that a command works on when none is named.
+pub(crate) const DEFAULT_COLLECTION: &str = "main";
 
 /// An image database whose neighbours survive noise.
 ///
@@ -31,9 +36,9 @@ pub(crate) struct GlobalArgs {
     /// Print one JSON object on standard output instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// The collection to work on
-    #[arg(long, global = true, value_name = "NAME", default_value = "main")]
-    pub(crate) collection: String,
+    /// The collection to work on [default: main; what keeps the database in order takes all]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) collection: Option<String>,
     /// Where the network runs: cpu, and with such a build libtorch or cuda:N
     #[arg(long, global = true, default_value = "cpu")]
     pub(crate) device: Device,
@@ -43,6 +48,22 @@ pub(crate) struct GlobalArgs {
     /// Log what happens to standard error; twice for more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+impl GlobalArgs {
+    /// The collection of a command that works on one.
+    pub(crate) fn collection(&self) -> &str {
+        self.collection.as_deref().unwrap_or(DEFAULT_COLLECTION)
+    }
+
+    /// Refuses the name of a collection where a command can only take the whole database.
+    pub(crate) fn ensure_whole(&self, command: &str) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.collection.is_none(),
+            "\"{command}\" takes the whole database; leave out --collection"
+        );
+        Ok(())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,8 +80,28 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     /// Show sizes, labels and the model of a collection
     Stats(StatsArgs),
+    /// List images that are nearly the same
+    Duplicates(DuplicatesArgs),
     /// Offer the database over gRPC until interrupted
     Serve(ServeArgs),
+    /// Check everything that is stored, and save what can be read of a damaged database
+    Verify(VerifyArgs),
+    /// Embed all images again by another model, or complete missing feature rows
+    Rebuild(RebuildArgs),
+    /// Go back to the model before the last rebuild
+    Rollback(RollbackArgs),
+    /// Give back the space of what was deleted and replaced
+    Compact(CompactArgs),
+    /// Write the whole database into one file
+    Backup(BackupArgs),
+    /// Make a database of a backup
+    Restore(RestoreArgs),
+    /// Bring a database of an older format to the present one
+    Migrate(MigrateArgs),
+    /// Write a collection as a Parquet file
+    Export(ExportArgs),
+    /// Store the images of a Parquet file
+    Import(ImportArgs),
     /// Train the small network that this program ships with
     Train(TrainArgs),
     /// Render glyphs, store them, search clean and disturbed ones, compare the rankings
@@ -74,11 +115,18 @@ pub(crate) struct InitArgs {
     /// Weights with torchvision's tensor names, or "builtin:glyphs"
     #[arg(long, value_name = "FILE.safetensors")]
     pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArgs,
+}
+
+/// What weights do not say about their model.
+#[derive(Debug, Args)]
+pub(crate) struct ManifestArgs {
     /// The model's manifest [default: the .json beside the weights, if there]
-    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["input", "classes"])]
+    #[arg(long, value_name = "FILE.json", requires = "model", conflicts_with_all = ["input", "classes"])]
     pub(crate) manifest: Option<PathBuf>,
     /// Height and width of the network's input when there is no manifest, for instance 28x28
-    #[arg(long, value_name = "HxW")]
+    #[arg(long, value_name = "HxW", requires = "model")]
     pub(crate) input: Option<InputSize>,
     /// Names of the classes in the head's order, with --input [default: 0,1,2,...]
     #[arg(long, value_name = "A,B,...", value_delimiter = ',', requires = "input")]
@@ -119,6 +167,67 @@ pub(crate) struct IngestArgs {
     /// A tag for all images; numbers become number tags. May be repeated
     #[arg(long = "tag", value_name = "NAME=VALUE")]
     pub(crate) tags: Vec<Tag>,
+    #[command(flatten)]
+    pub(crate) storing: StoringArgs,
+}
+
+/// How images are stored.
+#[derive(Debug, Args)]
+pub(crate) struct StoringArgs {
+    /// What becomes of an image whose very bytes are stored under another key
+    #[arg(long, value_name = "POLICY", default_value = "keep")]
+    pub(crate) duplicates: DuplicatePolicyName,
+    #[command(flatten)]
+    pub(crate) write_mode: WriteModeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WriteModeArgs {
+    /// When what is stored survives a crash: at once, after half a second at most, or at the end
+    #[arg(long, value_name = "MODE", default_value = "immediate")]
+    write_mode: WriteModeName,
+}
+
+impl WriteModeArgs {
+    /// Settings for the store.
+    pub(crate) fn config(&self) -> StoreConfig {
+        let write_mode = match self.write_mode {
+            WriteModeName::Immediate => WriteMode::Immediate,
+            WriteModeName::Interval => WriteMode::Interval(INTERVAL),
+            WriteModeName::Bulk => WriteMode::Bulk,
+        };
+        StoreConfig { write_mode, ..StoreConfig::default() }
+    }
+}
+
+/// Longest time that a write in the mode `interval` is not durable.
+const INTERVAL: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum WriteModeName {
+    Immediate,
+    Interval,
+    Bulk,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DuplicatePolicyName {
+    /// Store it like any other
+    Keep,
+    /// Leave it out and count it
+    Skip,
+    /// Refuse it and name the other key
+    Refuse,
+}
+
+impl From<DuplicatePolicyName> for DuplicatePolicy {
+    fn from(name: DuplicatePolicyName) -> Self {
+        match name {
+            DuplicatePolicyName::Keep => Self::Keep,
+            DuplicatePolicyName::Skip => Self::Skip,
+            DuplicatePolicyName::Refuse => Self::Refuse,
+        }
+    }
 }
 
 /// Data sets by the word that the command line uses.
@@ -220,6 +329,110 @@ pub(crate) struct ServeArgs {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
     pub(crate) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(crate) write_mode: WriteModeArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DuplicatesArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// Smallest cosine similarity of two images that are listed, 0 to 1
+    #[arg(long, value_name = "S", default_value_t = 0.99)]
+    pub(crate) threshold: f32,
+    /// Pairs to list, the most similar first
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) most: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// Make a new database in this directory of all that can be read, and leave this one as it is
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) repair: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Interrupted at any point, the same command goes on where it was; until it is done, the old \
+    rows are served. \"lookalike rollback\" goes back afterwards."
+)]
+pub(crate) struct RebuildArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// Weights of the new model, or "builtin:glyphs" [default: the database's own]
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArgs,
+    /// Say what it would cost, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Give up a rebuild that was interrupted, and remove its rows
+    #[arg(long, conflicts_with_all = ["model", "dry_run"])]
+    pub(crate) abandon: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RollbackArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// Remove rows and weights of the model before instead: there is no way back then
+    #[arg(long)]
+    pub(crate) drop: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompactArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BackupArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// The file to write, which must not be there yet; "-" for standard output
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RestoreArgs {
+    /// The backup; "-" for standard input
+    pub(crate) file: PathBuf,
+    /// The new database's directory: absent or empty
+    pub(crate) db: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// The file to write, which must not be there yet
+    #[arg(value_name = "FILE.parquet")]
+    pub(crate) file: PathBuf,
+    /// Feature views to write beside the images
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', default_value = "clean")]
+    pub(crate) views: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImportArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// A file with images in its column "image"
+    #[arg(value_name = "FILE.parquet")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) storing: StoringArgs,
 }
 
 #[derive(Debug, Args)]

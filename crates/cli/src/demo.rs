@@ -32,7 +32,7 @@ use crate::demo::tally::{JUDGED, Mean, Tally, Truth, Yardsticks, median};
 use crate::html::Card;
 use crate::ingest::tag_value;
 use crate::init;
-use crate::model_folder::ModelFiles;
+use crate::model_files::ModelFiles;
 use crate::opened::{Opened, compute};
 use crate::output::{Output, grouped};
 use crate::progress::Progress;
@@ -48,10 +48,10 @@ pub(crate) fn run(args: &DemoArgs, global: &GlobalArgs, output: Output) -> anyho
     let home = Home::of(args)?;
     let files = ModelFiles::builtin()?;
     let model = Arc::new(files.load(compute(global))?);
-    init::create(home.path(), &files, &model, &global.collection)?;
+    init::create(home.path(), &files, &model, global)?;
     let database = Database::open(home.path(), Arc::<Model>::clone(&model), StoreConfig::default())?;
     let opened = Opened::with(database, model)?;
-    let collection = opened.database.collection(&global.collection)?;
+    let collection = opened.database.collection(global.collection())?;
 
     output.line(&format!("drawing and storing {} glyphs ...", grouped(args.count)))?;
     let ingest = store(&collection, args.count)?;

@@ -8,13 +8,13 @@ use std::str::FromStr;
 use anyhow::Context;
 use datasets::{DatasetError, Sample, SampleImage};
 use lookalike::plugin_api::Budget;
-use lookalike::{IngestItem, IngestReport, ItemImage, MAX_REFUSALS_KEPT, TagValue};
+use lookalike::{IngestItem, IngestOptions, IngestReport, ItemImage, MAX_REFUSALS_KEPT, TagValue};
 use serde::Serialize;
 
 use crate::Ending;
-use crate::args::{GlobalArgs, IngestArgs};
+use crate::args::{GlobalArgs, IngestArgs, StoringArgs};
 use crate::opened::Opened;
-use crate::output::{Output, Report, grouped, span, visible};
+use crate::output::{Output, Report, grouped, line, span, things, visible};
 use crate::progress::Progress;
 use crate::source::{self, NotUnderstood};
 
@@ -23,34 +23,33 @@ const REFUSALS_SHOWN: usize = 20;
 
 pub(crate) fn run(args: &IngestArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     let input = Input::open(args)?;
-    let (_opened, collection) = Opened::collection(&args.db, global)?;
+    let (_opened, collection) = Opened::collection_with(&args.db, global, args.storing.write_mode.config())?;
     let mut progress = Progress::new("ingest", "images", input.announced(args.limit));
     let mut failures = Failures::default();
-    let report = collection.ingest(
+    let report = collection.ingest_with(
         input.samples.filter_map(|sample| failures.sift(sample, args)).take(args.limit.unwrap_or(usize::MAX)),
+        &args.storing.options(),
         &Budget::unlimited(),
         &mut |now| progress.at(now.settled),
     )?;
+    // In the modes that acknowledge first, nothing is durable before this.
+    collection.flush()?;
     drop(progress);
 
-    let summary = Summary::of(&report, &failures, input.skipped);
+    let summary = Summary::of(&report).with(&failures, input.skipped);
     output.report(&summary)?;
     if let Some(first) = failures.unreadable {
         let count = failures.unreadable_count;
         return Err(first)
             .context(format!("{} of the input could not be read, the first", things(count, "record")));
     }
-    let settled = summary.stored + summary.unchanged;
-    anyhow::ensure!(
-        settled > 0 || summary.refused == 0,
-        "{} refused, nothing is stored",
-        if summary.refused == 1 {
-            "the only image was".to_owned()
-        } else {
-            format!("all {} images were", summary.refused)
-        }
-    );
-    Ok(if settled > 0 { Ending::Done } else { Ending::NothingFound })
+    summary.ending()
+}
+
+impl StoringArgs {
+    pub(crate) fn options(&self) -> IngestOptions {
+        IngestOptions { duplicates: self.duplicates.into() }
+    }
 }
 
 /// Every sample that the command line names, one after the other.
@@ -186,13 +185,15 @@ impl FromStr for Tag {
     }
 }
 
+/// What became of the images of an ingest or an import.
 #[derive(Debug, Serialize)]
-struct Summary {
+pub(crate) struct Summary {
     stored: u64,
     inserted: u64,
     replaced: u64,
     relabelled: u64,
     unchanged: u64,
+    duplicates: u64,
     refused: u64,
     refusals: Vec<RefusalReport>,
     skipped_files: u64,
@@ -209,7 +210,7 @@ struct RefusalReport {
 }
 
 impl Summary {
-    fn of(report: &IngestReport, failures: &Failures, skipped_files: u64) -> Self {
+    pub(crate) fn of(report: &IngestReport) -> Self {
         let stored = report.stored();
         let seconds = report.elapsed.as_secs_f64();
         let refusals = report
@@ -222,13 +223,36 @@ impl Summary {
             replaced: report.replaced,
             relabelled: report.relabelled,
             unchanged: report.unchanged,
-            refused: report.refused + failures.refused,
-            refusals: refusals.chain(failures.refusals.iter().cloned()).collect(),
-            skipped_files,
+            duplicates: report.duplicates,
+            refused: report.refused,
+            refusals: refusals.collect(),
+            skipped_files: 0,
             seconds,
             model_seconds: report.embedding.as_secs_f64(),
             images_per_second: (stored + report.unchanged) as f64 / seconds.max(1e-9),
         }
+    }
+
+    /// With what never reached the collection.
+    fn with(mut self, failures: &Failures, skipped_files: u64) -> Self {
+        self.refused += failures.refused;
+        self.refusals.extend(failures.refusals.iter().cloned());
+        Self { skipped_files, ..self }
+    }
+
+    /// How the command ends: refusing everything is an error.
+    pub(crate) fn ending(&self) -> anyhow::Result<Ending> {
+        let settled = self.stored + self.unchanged + self.duplicates;
+        anyhow::ensure!(
+            settled > 0 || self.refused == 0,
+            "{} refused, nothing is stored",
+            if self.refused == 1 {
+                "the only image was".to_owned()
+            } else {
+                format!("all {} images were", self.refused)
+            }
+        );
+        Ok(if settled > 0 { Ending::Done } else { Ending::NothingFound })
     }
 }
 
@@ -247,6 +271,13 @@ impl Report for Summary {
         // Writing to a string cannot fail.
         let _written =
             writeln!(text, "in {whole}, {:.0} images/s; {model} of it in the model", self.images_per_second);
+        if self.duplicates > 0 {
+            let _written = writeln!(
+                text,
+                "left out {} whose very bytes are stored under another key",
+                things(self.duplicates, "image")
+            );
+        }
         if self.skipped_files > 0 {
             let _written = writeln!(
                 text,
@@ -267,15 +298,6 @@ impl Report for Summary {
         }
         text
     }
-}
-
-fn things(count: u64, what: &str) -> String {
-    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
-}
-
-/// An error and its sources on one line.
-fn line(error: &(dyn std::error::Error + 'static)) -> String {
-    anyhow::Chain::new(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

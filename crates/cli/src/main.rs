@@ -5,22 +5,36 @@
 
 mod answer;
 mod args;
+mod backup;
+mod building;
+mod compact;
 mod delete;
 mod demo;
+mod duplicates;
+mod export;
 mod get;
 mod html;
+mod import;
 mod ingest;
 mod init;
-mod model_folder;
+mod migrate;
+mod model_files;
+mod models;
 mod opened;
 mod output;
 mod progress;
 mod ranking;
+mod rebuild;
+mod repair;
+mod restore;
+mod rollback;
 mod search;
 mod serve;
 mod source;
 mod stats;
 mod train;
+mod verify;
+mod whole_file;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -36,13 +50,14 @@ use crate::output::Output;
 enum Ending {
     Done,
     NothingFound,
+    SomethingWrong,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli) {
         Ok(Ending::Done) => ExitCode::SUCCESS,
-        Ok(Ending::NothingFound) => ExitCode::from(1),
+        Ok(Ending::NothingFound | Ending::SomethingWrong) => ExitCode::from(1),
         // Whoever read the output has read enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
@@ -64,7 +79,17 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
         Command::Get(args) => get::run(args, global, output),
         Command::Delete(args) => delete::run(args, global, output),
         Command::Stats(args) => stats::run(args, global, output),
+        Command::Duplicates(args) => duplicates::run(args, global, output),
         Command::Serve(args) => serve::run(args, global, output),
+        Command::Verify(args) => verify::run(args, global, output),
+        Command::Rebuild(args) => rebuild::run(args, global, output),
+        Command::Rollback(args) => rollback::run(args, global, output),
+        Command::Compact(args) => compact::run(args, global, output),
+        Command::Backup(args) => backup::run(args, global, output),
+        Command::Restore(args) => restore::run(args, global, output),
+        Command::Migrate(args) => migrate::run(args, global, output),
+        Command::Export(args) => export::run(args, global, output),
+        Command::Import(args) => import::run(args, global, output),
         Command::Train(args) => train::run(args, global, output),
         Command::Demo(args) => demo::run(args, global, output),
     }

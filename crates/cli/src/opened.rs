@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lookalike::{Collection, Database, StoreConfig};
+use anyhow::Context;
+use lookalike::plugin_api::Fingerprint;
+use lookalike::{Collection, Database, OpenError, StoreConfig};
+use store::Store;
 use tmm::{TmmConfig, TmmReranker};
 use vision::{ComputeConfig, Model};
 
-use crate::args::GlobalArgs;
-use crate::model_folder;
+use crate::args::{DEFAULT_COLLECTION, GlobalArgs};
+use crate::models::Models;
 
 /// What most commands work on.
 #[derive(Debug)]
@@ -18,17 +21,33 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens the database in this directory with the model that it carries.
-    pub(crate) fn open(directory: &Path, global: &GlobalArgs) -> anyhow::Result<Self> {
-        let model = Arc::new(model_folder::load(directory, compute(global))?);
-        let database = Database::open(directory, Arc::<Model>::clone(&model), StoreConfig::default())?;
-        Self::with(database, model)
+    /// Opens the database in this directory with the model of the collection that the command works on.
+    pub(crate) fn open(directory: &Path, global: &GlobalArgs, config: StoreConfig) -> anyhow::Result<Self> {
+        let store = Store::open(directory, config)?;
+        let models = Models::of(directory, global);
+        let model = match wanted(&store, global)? {
+            Some(fingerprint) => models.load(&fingerprint)?.ok_or_else(|| models.missing(&fingerprint))?,
+            None => models.newest()?.with_context(|| {
+                format!("database {} has no model; make one with \"lookalike init\"", directory.display())
+            })?,
+        };
+        let model = Arc::new(model);
+        Self::with(Database::of_store(store, Arc::<Model>::clone(&model)), model)
     }
 
     /// Opens the database together with the collection that the command works on.
     pub(crate) fn collection(directory: &Path, global: &GlobalArgs) -> anyhow::Result<(Self, Collection)> {
-        let opened = Self::open(directory, global)?;
-        let collection = opened.database.collection(&global.collection)?;
+        Self::collection_with(directory, global, StoreConfig::default())
+    }
+
+    /// The same with settings for the store.
+    pub(crate) fn collection_with(
+        directory: &Path,
+        global: &GlobalArgs,
+        config: StoreConfig,
+    ) -> anyhow::Result<(Self, Collection)> {
+        let opened = Self::open(directory, global, config)?;
+        let collection = opened.database.collection(global.collection())?;
         Ok((opened, collection))
     }
 
@@ -37,6 +56,35 @@ impl Opened {
         let reranker = TmmReranker::new(Arc::clone(&model), TmmConfig::default())?;
         Ok(Self { database: database.with_reranker(Arc::new(reranker)), model })
     }
+}
+
+/// The model of the collection that is named, else of the usual one, else of the first; `None` if there is none.
+fn wanted(store: &Store, global: &GlobalArgs) -> anyhow::Result<Option<Arc<Fingerprint>>> {
+    let names = store.collection_names()?;
+    let name = match &global.collection {
+        Some(name) if names.contains(name) => Some(name),
+        Some(name) => return Err(missing(name, &names).into()),
+        None => names.iter().find(|name| *name == DEFAULT_COLLECTION).or(names.first()),
+    };
+    Ok(match name {
+        Some(name) => store.collection(name)?.map(|collection| collection.fingerprint()),
+        None => None,
+    })
+}
+
+/// The collections that a command for all of them works on: the one that is named, else all.
+pub(crate) fn chosen(store: &Store, global: &GlobalArgs) -> anyhow::Result<Vec<String>> {
+    let names = store.collection_names()?;
+    match &global.collection {
+        None => Ok(names),
+        Some(name) if names.contains(name) => Ok(vec![name.clone()]),
+        Some(name) => Err(missing(name, &names).into()),
+    }
+}
+
+fn missing(name: &str, known: &[String]) -> OpenError {
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    OpenError::Missing { name: name.to_owned(), known }
 }
 
 /// How the network runs, by the global flags.

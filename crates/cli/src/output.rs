@@ -18,22 +18,32 @@ pub(crate) trait Report: Serialize {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
+    to_stderr: bool,
 }
 
 impl Output {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, to_stderr: false }
+    }
+
+    /// On standard error, because standard output takes something else.
+    pub(crate) fn on_stderr(self) -> Self {
+        Self { to_stderr: true, ..self }
     }
 
     /// Prints the report that a command ends with.
     pub(crate) fn report(self, report: &impl Report) -> anyhow::Result<()> {
-        let mut stdout = io::stdout().lock();
-        if self.json {
-            serde_json::to_writer(&mut stdout, report).map_err(io::Error::from)?;
-            writeln!(stdout)?;
+        let text = if self.json {
+            serde_json::to_string(report).map_err(io::Error::from)? + "\n"
         } else {
-            stdout.write_all(report.text().as_bytes())?;
+            report.text()
+        };
+        if self.to_stderr {
+            io::stderr().write_all(text.as_bytes())?;
+            return Ok(());
         }
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
         stdout.flush()?;
         Ok(())
     }
@@ -176,6 +186,16 @@ pub(crate) fn span(seconds: f64) -> String {
     } else {
         format!("{} min {:.0} s", (seconds / 60.0).floor(), seconds % 60.0)
     }
+}
+
+/// A count of things, each called `what`.
+pub(crate) fn things(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// An error and its sources on one line.
+pub(crate) fn line(error: &(dyn std::error::Error + 'static)) -> String {
+    anyhow::Chain::new(error).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]

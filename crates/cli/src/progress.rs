@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output::span;
+
 /// Work that is over sooner than this needs no bar.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -19,18 +21,45 @@ pub(crate) struct Progress {
 impl Progress {
     /// A bar for `what`, counted in `unit`; without a total it shows count and rate only.
     pub(crate) fn new(what: &'static str, unit: &str, total: Option<u64>) -> Self {
-        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         let template = if total.is_some() {
             format!("{{msg}} {{bar:32}} {{human_pos}} of {{human_len}} {unit}, {{per_sec}}, {{eta}} left")
         } else {
             format!("{{msg}} {{spinner}} {{human_pos}} {unit}, {{per_sec}}, {{elapsed}}")
         };
+        Self::with_template(what, &template, total)
+    }
+
+    /// A bar for `what`, counted in bytes.
+    pub(crate) fn bytes(what: &'static str, total: Option<u64>) -> Self {
+        let template = if total.is_some() {
+            "{msg} {bar:32} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
+        } else {
+            "{msg} {spinner} {bytes}, {bytes_per_sec}, {elapsed}"
+        };
+        Self::with_template(what, template, total)
+    }
+
+    /// A bar for images, whose rate and remaining time the work itself says, see [`Progress::at_rate`].
+    pub(crate) fn rated(what: &'static str) -> Self {
+        Self::with_template(what, "{msg} {bar:32} {human_pos} of {human_len} images, {prefix}", Some(0))
+    }
+
+    fn with_template(what: &'static str, template: &str, total: Option<u64>) -> Self {
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         // The template is fixed text; were it wrong, the default style would show.
-        if let Ok(style) = ProgressStyle::with_template(&template) {
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.set_message(what);
         Self { bar, start: Instant::now(), visible: false }
+    }
+
+    /// Moves the bar to `done` of `total`, at a rate and with a time left.
+    pub(crate) fn at_rate(&mut self, done: u64, total: u64, images_per_second: f64, remaining: Duration) {
+        self.bar.set_length(total);
+        let left = span(remaining.as_secs_f64());
+        self.bar.set_prefix(format!("{images_per_second:.0} images/s, {left} left"));
+        self.at(done);
     }
 
     /// Moves the bar to `done`.

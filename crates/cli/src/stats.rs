@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use lookalike::{Collection, Model as StoredModel, ModelRole};
 use serde::Serialize;
 use vision::{Architecture, Block, Model, Stem};
 
@@ -27,12 +28,14 @@ pub(crate) fn run(args: &StatsArgs, global: &GlobalArgs, output: Output) -> anyh
         batches: stats.batches,
         views: stats.views,
         durability: collection.durability().to_string(),
+        doubt: collection.doubt().map(|doubt| doubt.to_string()),
         rerankers: collection
             .rerankers()
             .iter()
             .map(|reranker| reranker.describe().name.to_owned())
             .collect(),
         model: ModelReport::of(&opened.model),
+        models: collection.models().iter().map(|model| KeptModel::of(model, &collection)).collect(),
         labels: collection.label_counts(),
     })?;
     Ok(Ending::Done)
@@ -49,13 +52,57 @@ struct StatsReport {
     batches: u64,
     views: Vec<String>,
     durability: String,
+    /// Why writes are not known to survive a power cut.
+    doubt: Option<String>,
     rerankers: Vec<String>,
     model: ModelReport,
+    models: Vec<KeptModel>,
     labels: BTreeMap<String, u64>,
+}
+
+/// A model that rows are kept of.
+#[derive(Debug, Serialize)]
+struct KeptModel {
+    fingerprint: String,
+    role: &'static str,
+    /// Exemplars that have no row of it.
+    rows_missing: u64,
+}
+
+impl KeptModel {
+    fn of(model: &StoredModel, collection: &Collection) -> Self {
+        let role = match model.role {
+            ModelRole::Current => "current",
+            ModelRole::Previous => "previous",
+            ModelRole::Building => "building",
+            ModelRole::Dropped => "dropped",
+        };
+        let rows_missing = collection.without_row(model.number);
+        Self { fingerprint: model.fingerprint.to_string(), role, rows_missing }
+    }
+
+    fn text(&self, exemplars: u64, database: &str) -> String {
+        let Self { fingerprint, role, rows_missing } = self;
+        let (what, missing) = (visible(fingerprint), grouped(*rows_missing));
+        match *role {
+            "building" => format!(
+                "{what}: a rebuild is under way, {} of {} rows are made; \
+                 go on with \"lookalike rebuild {database}\"",
+                grouped(exemplars - rows_missing),
+                grouped(exemplars)
+            ),
+            "current" if *rows_missing > 0 => format!(
+                "{what}: current, {missing} rows are missing; make them with \"lookalike rebuild {database}\""
+            ),
+            "previous" if *rows_missing > 0 => format!("{what}: previous, {missing} rows are missing"),
+            role => format!("{what}: {role}"),
+        }
+    }
 }
 
 impl Report for StatsReport {
     fn text(&self) -> String {
+        let doubt = self.doubt.as_ref().map_or_else(String::new, |doubt| format!(": {doubt}"));
         let facts = [
             ("database", self.database.clone()),
             ("collections", self.collections.join(", ")),
@@ -65,12 +112,13 @@ impl Report for StatsReport {
             ("on disk", bytes(self.disk_bytes)),
             ("batches", grouped(self.batches)),
             ("views", self.views.join(", ")),
-            ("writes are", self.durability.clone()),
+            ("writes are", self.durability.clone() + &doubt),
             ("rerankers", self.rerankers.join(", ")),
             ("model", self.model.line()),
         ];
         let mut text = String::new();
-        for (name, value) in facts {
+        let kept = self.models.iter().map(|model| ("rows of", model.text(self.exemplars, &self.database)));
+        for (name, value) in facts.into_iter().chain(kept) {
             // Writing to a string cannot fail.
             let _written = writeln!(text, "{name:<12} {}", visible(&value));
         }

@@ -75,6 +75,20 @@ impl Collection {
         self.inner.stored.catalog().models()
     }
 
+    /// Number of exemplars without a clean row of a model, given by its number in [`Collection::models`].
+    pub fn without_row(&self, model: u16) -> u64 {
+        self.inner.stored.catalog().without_row(model, View::CLEAN).len()
+    }
+
+    /// Removes the rows that [`Collection::rollback`] would return to.
+    ///
+    /// # Errors
+    ///
+    /// [`MaintenanceError::NoModel`] when none are kept; a failed write.
+    pub fn drop_previous_model(&self) -> Result<(), MaintenanceError> {
+        self.inner.stored.drop_previous_model()
+    }
+
     /// Makes durable what was written so far, whatever the write mode.
     ///
     /// # Errors
@@ -132,6 +146,15 @@ impl Collection {
             Some(id) => self.inner.stored.record(id),
             None => Ok(None),
         }
+    }
+
+    /// The exemplar of this id; `None` when it is not there, or not any more.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`] when the store is damaged or cannot be read.
+    pub fn record(&self, id: ExemplarId) -> Result<Option<Record>, ReadError> {
+        self.inner.stored.record(id)
     }
 
     /// The encoded image of an exemplar, as it was stored.

@@ -89,7 +89,7 @@ impl Database {
     ///
     /// [`OpenError::Store`]; the directory is left as it was found.
     pub fn create(root: &Path, embedder: Arc<dyn Embedder>, config: StoreConfig) -> Result<Self, OpenError> {
-        Ok(Self::with(Store::create(root, config)?, embedder))
+        Ok(Self::of_store(Store::create(root, config)?, embedder))
     }
 
     /// Opens the database in `root`.
@@ -99,12 +99,18 @@ impl Database {
     /// [`OpenError::Store`] when the directory is no database, is damaged, is of a newer format, or is open in
     /// another process.
     pub fn open(root: &Path, embedder: Arc<dyn Embedder>, config: StoreConfig) -> Result<Self, OpenError> {
-        Ok(Self::with(Store::open(root, config)?, embedder))
+        Ok(Self::of_store(Store::open(root, config)?, embedder))
     }
 
-    fn with(store: Store, embedder: Arc<dyn Embedder>) -> Self {
+    /// The database in an open store: for whoever asks the store first which model its collections want.
+    pub fn of_store(store: Store, embedder: Arc<dyn Embedder>) -> Self {
         let serving = Arc::new(Serving { embedder, rerankers: Vec::new() });
         Self { store, serving, open: Mutex::default() }
+    }
+
+    /// The store, for another model or for what needs none. Collections that are open stay so.
+    pub fn into_store(self) -> Store {
+        self.store
     }
 
     /// The same database with a reranker that searches may name. Register rerankers before opening collections:
@@ -216,6 +222,15 @@ impl Database {
     pub fn rollback(&self, name: &str) -> Result<(), OpenError> {
         let stored = self.stored(name)?;
         rebuild::roll_back(&stored, self.fingerprint()).map_err(|e| failed(name, e.into()))
+    }
+
+    /// Removes the rows that [`Database::rollback`] would return to.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Collection::drop_previous_model`], as [`OpenError::Rebuild`].
+    pub fn drop_previous_model(&self, name: &str) -> Result<(), OpenError> {
+        self.stored(name)?.drop_previous_model().map_err(|e| failed(name, e.into()))
     }
 
     /// The models that a collection keeps rows of.

@@ -5,7 +5,10 @@
 use std::error::Error;
 
 use lookalike::plugin_api::Completion;
-use lookalike::{DecodeError, IngestError, OpenError, ReadError, SearchError, StoreError, WriteError};
+use lookalike::{
+    DecodeError, IngestError, MaintenanceError, OpenError, ReadError, RebuildError, SearchError, StoreError,
+    WriteError,
+};
 use tonic::{Code, Status};
 
 use crate::failure::Failure;
@@ -71,6 +74,7 @@ fn open(error: &OpenError) -> Code {
         OpenError::Fingerprint { .. } => Code::FailedPrecondition,
         OpenError::Missing { .. } => Code::NotFound,
         OpenError::Load { source, .. } => read(source),
+        OpenError::Rebuild { source, .. } => rebuild(source),
         _ => Code::Internal,
     }
 }
@@ -81,6 +85,7 @@ fn store(error: &StoreError) -> Code {
         StoreError::CollectionExists { .. } => Code::AlreadyExists,
         StoreError::DiskFull { .. } => Code::ResourceExhausted,
         StoreError::NewerFormat { .. }
+        | StoreError::OlderFormat { .. }
         | StoreError::Locked { .. }
         | StoreError::Fingerprint { .. }
         | StoreError::NotPowerSafe { .. } => Code::FailedPrecondition,
@@ -113,9 +118,35 @@ fn write(error: &WriteError) -> Code {
         WriteError::IdsExhausted
         | WriteError::TooManyViews { .. }
         | WriteError::ReadOnly { .. }
+        | WriteError::OtherModel { .. }
         | WriteError::InUse { .. } => Code::FailedPrecondition,
+        WriteError::DiskFull { .. } => Code::ResourceExhausted,
         WriteError::Damaged(_) => Code::DataLoss,
         WriteError::Tree(_) | WriteError::Failed(_) | WriteError::File(_) | _ => Code::Internal,
+    }
+}
+
+fn rebuild(error: &RebuildError) -> Code {
+    match error {
+        RebuildError::Embed(error) => ingest(error),
+        // An image that was decoded when it was stored.
+        RebuildError::Decode { .. } => Code::DataLoss,
+        RebuildError::Read(error) => read(error),
+        RebuildError::Store(error) => maintenance(error),
+        _ => Code::Internal,
+    }
+}
+
+fn maintenance(error: &MaintenanceError) -> Code {
+    match error {
+        MaintenanceError::Source(error) => read(error),
+        MaintenanceError::Differs { .. } => Code::DataLoss,
+        MaintenanceError::Open(error) => store(error),
+        MaintenanceError::Write(error) => write(error),
+        MaintenanceError::OtherRebuild { .. }
+        | MaintenanceError::NoModel { .. }
+        | MaintenanceError::Incomplete { .. } => Code::FailedPrecondition,
+        MaintenanceError::Copy(_) | MaintenanceError::File(_) | _ => Code::Internal,
     }
 }
 
@@ -150,7 +181,8 @@ fn ingest(error: &IngestError) -> Code {
     match error {
         IngestError::Write(error) => write(error),
         IngestError::Read(error) => read(error),
-        IngestError::Embed(_) | IngestError::Rows { .. } | _ => Code::Internal,
+        // It was decoded once before, so the caller is not to blame.
+        IngestError::Decode(_) | IngestError::Embed(_) | IngestError::Rows { .. } | _ => Code::Internal,
     }
 }
 

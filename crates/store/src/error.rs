@@ -303,9 +303,6 @@ pub enum MaintenanceError {
     /// What was written before could not be made durable, or a batch could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The model is served already.
-    #[error("the rows are those of this model already; nothing is to be rebuilt")]
-    SameModel,
     /// Rows of another model are being made.
     #[error("a rebuild with {found} is under way; go on with that model, or abandon it first")]
     OtherRebuild {

@@ -117,7 +117,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Io`] when the directory cannot be listed.
+    /// [`ReadError::File`] when the directory cannot be listed.
     pub fn collection_names(&self) -> Result<Vec<String>, ReadError> {
         let mut names = Vec::new();
         for path in folder::entries(&self.root.join(COLLECTIONS))? {
@@ -194,7 +194,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`WriteError::InUse`] as long as anybody else holds the collection; [`WriteError::Io`] when deleting fails.
+    /// [`WriteError::InUse`] as long as anybody else holds the collection; [`WriteError::File`] when deleting fails.
     pub fn drop_collection(&self, name: &str) -> Result<bool, WriteError> {
         let mut open = self.lock_open();
         let home = self.home(name);

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use lookalike::plugin_api::ParameterError;
+use lookalike::plugin_api::{Digest, Fingerprint, ParameterError};
 use lookalike::{FilterError, FolderError, IngestError};
 
 use super::*;
@@ -14,6 +14,11 @@ fn io() -> std::io::Error {
     std::io::Error::other("of the test")
 }
 
+fn fingerprint() -> Fingerprint {
+    let (weights, preprocessing) = (Digest([1; 32]), Digest([2; 32]));
+    Fingerprint { model: text("a"), weights, preprocessing, dimension: 1 }
+}
+
 fn search(error: SearchError) -> Failure {
     Failure::Search(error)
 }
@@ -22,6 +27,8 @@ fn search(error: SearchError) -> Failure {
 fn every_failure_has_its_code() {
     let missing = || OpenError::Missing { name: text("birds"), known: text("none") };
     let store = |error| Failure::Open(OpenError::Store(error));
+    let rebuild = |source| Failure::Open(OpenError::Rebuild { collection: text("a"), source });
+    let full = || WriteError::DiskFull { path: "a".into(), free_bytes: 0, needed_bytes: 1 };
     let read = || ReadError::File(FolderError::new("reading", Path::new("rows"), io()));
     let table: Vec<(Failure, Code)> = vec![
         (Malformed::EmptyIngest.into(), Code::InvalidArgument),
@@ -40,12 +47,36 @@ fn every_failure_has_its_code() {
             Code::ResourceExhausted,
         ),
         (store(StoreError::Locked { path: "a".into() }), Code::FailedPrecondition),
+        (store(StoreError::OlderFormat { path: "a".into(), found: 1, current: 2 }), Code::FailedPrecondition),
+        (rebuild(RebuildError::Read(read())), Code::Internal),
+        (rebuild(RebuildError::Decode { id: 1, source: DecodeError::TooLarge { found: 1 } }), Code::DataLoss),
+        (
+            rebuild(RebuildError::Embed(IngestError::Write(WriteError::IdsExhausted))),
+            Code::FailedPrecondition,
+        ),
+        (
+            rebuild(MaintenanceError::OtherRebuild { found: fingerprint().into() }.into()),
+            Code::FailedPrecondition,
+        ),
+        (rebuild(MaintenanceError::NoModel { wanted: "a", remedy: "b" }.into()), Code::FailedPrecondition),
+        (
+            rebuild(MaintenanceError::Incomplete { missing: 1, model: fingerprint().into() }.into()),
+            Code::FailedPrecondition,
+        ),
+        (rebuild(MaintenanceError::Differs { path: "a".into() }.into()), Code::DataLoss),
+        (rebuild(MaintenanceError::Source(read()).into()), Code::Internal),
+        (rebuild(MaintenanceError::Write(full()).into()), Code::ResourceExhausted),
         (store(StoreError::File(FolderError::new("opening", Path::new("a"), io()))), Code::Internal),
         (read().into(), Code::Internal),
         (ReadError::UnknownView { name: text("a") }.into(), Code::FailedPrecondition),
         (WriteError::InUse { name: text("a") }.into(), Code::FailedPrecondition),
         (WriteError::TooManyBytes { found: 1 }.into(), Code::InvalidArgument),
         (WriteError::IdsExhausted.into(), Code::FailedPrecondition),
+        (full().into(), Code::ResourceExhausted),
+        (
+            WriteError::OtherModel { given: fingerprint().into(), current: fingerprint().into() }.into(),
+            Code::FailedPrecondition,
+        ),
         (search(SearchError::Hits { found: 0 }), Code::InvalidArgument),
         (search(SearchError::Shortlist { found: 1, hits: 2 }), Code::InvalidArgument),
         (search(DecodeError::TooLarge { found: 1 }.into()), Code::InvalidArgument),
@@ -60,6 +91,7 @@ fn every_failure_has_its_code() {
         (search(SearchError::Stopped(Completion::Cancelled)), Code::Cancelled),
         (search(read().into()), Code::Internal),
         (IngestError::Write(WriteError::IdsExhausted).into(), Code::FailedPrecondition),
+        (IngestError::Decode(DecodeError::TooLarge { found: 1 }).into(), Code::Internal),
         (IngestError::Rows { found_rows: 1, found: 1, images: 2, expected: 1 }.into(), Code::Internal),
     ];
     for (failure, expected) in table {
@@ -77,7 +109,7 @@ fn a_message_is_the_whole_chain_on_one_line() {
     ))));
     assert_eq!(
         Status::from(failure).message(),
-        "store: the collection cannot be read: reading rows failed: first line second line"
+        "store: the collection cannot be read: reading rows failed; check the path and the disk: first line second line"
     );
 }
 

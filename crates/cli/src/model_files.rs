@@ -1,19 +1,18 @@
-//! The model inside the database: weights and manifest, so that a database needs nothing beside itself.
+//! The two files of a model: weights and manifest.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use anyhow::Context;
 use vision::{ComputeConfig, Model, ModelManifest};
 
+use crate::args::ManifestArgs;
 use crate::source::InputSize;
+use crate::whole_file;
 
 /// What `--model` says to take the network that is compiled in.
 pub(crate) const BUILTIN_GLYPHS: &str = "builtin:glyphs";
-
-const FOLDER: &str = "model";
-const WEIGHTS: &str = "weights.safetensors";
 
 /// Made by `lookalike train --dataset glyphs`.
 const GLYPH_WEIGHTS: &[u8] = include_bytes!("../assets/glyphs.safetensors");
@@ -29,6 +28,24 @@ pub(crate) struct ModelFiles {
 }
 
 impl ModelFiles {
+    /// The model that the command line names.
+    pub(crate) fn named(model: &Path, manifest: &ManifestArgs) -> anyhow::Result<Self> {
+        if model.as_os_str() == BUILTIN_GLYPHS {
+            return Self::builtin();
+        }
+        if let Some(input) = manifest.input {
+            return Self::infer(model, input, &manifest.classes);
+        }
+        let beside = ModelManifest::path_beside(model);
+        anyhow::ensure!(
+            manifest.manifest.is_some() || beside.exists() || !model.exists(),
+            "there is no manifest {}; give --manifest FILE.json, or --input HxW to infer the rest from the weights",
+            beside.display()
+        );
+        anyhow::ensure!(model.exists(), "weights {} are not there; check the path", model.display());
+        Self::read(model, manifest.manifest.as_deref())
+    }
+
     /// The network that is compiled in.
     pub(crate) fn builtin() -> anyhow::Result<Self> {
         let manifest = ModelManifest::from_json(GLYPH_MANIFEST)?;
@@ -36,7 +53,7 @@ impl ModelFiles {
     }
 
     /// Reads weights, and the manifest from where it is said to be: a file of its own, or beside the weights.
-    pub(crate) fn read(weights: &Path, manifest: Option<&Path>) -> anyhow::Result<Self> {
+    fn read(weights: &Path, manifest: Option<&Path>) -> anyhow::Result<Self> {
         let beside = ModelManifest::path_beside(weights);
         let path = manifest.unwrap_or(&beside);
         let json = fs::read_to_string(path)
@@ -47,7 +64,7 @@ impl ModelFiles {
     }
 
     /// Reads weights without a manifest: the architecture is inferred from the tensors.
-    pub(crate) fn infer(weights: &Path, input: InputSize, classes: &[String]) -> anyhow::Result<Self> {
+    fn infer(weights: &Path, input: InputSize, classes: &[String]) -> anyhow::Result<Self> {
         let name = weights.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let bytes = read_weights(weights)?;
         let mut manifest = ModelManifest::infer_from_bytes(name, &bytes, input.height, input.width)
@@ -69,43 +86,14 @@ impl ModelFiles {
             .with_context(|| format!("model {} is refused", self.name))
     }
 
-    /// Writes both files into the database and makes them durable.
-    pub(crate) fn save(&self, database: &Path) -> anyhow::Result<()> {
-        let folder = database.join(FOLDER);
-        let failed = || format!("the model cannot be copied to {}", folder.display());
-        fs::create_dir(&folder).with_context(failed)?;
-        let weights = folder.join(WEIGHTS);
-        write_durably(&ModelManifest::path_beside(&weights), self.manifest.to_json()?.as_bytes())
-            .and_then(|()| write_durably(&weights, &self.weights))
-            .and_then(|()| File::open(&folder)?.sync_all())
-            .with_context(failed)
+    /// Writes both files durably, the manifest first.
+    pub(crate) fn write(&self, weights: &Path) -> io::Result<()> {
+        let manifest = self.manifest.to_json().map_err(io::Error::other)?;
+        whole_file::write(&ModelManifest::path_beside(weights), manifest.as_bytes())?;
+        whole_file::write(weights, &self.weights)
     }
-}
-
-/// Loads the model that the database carries.
-pub(crate) fn load(database: &Path, compute: ComputeConfig) -> anyhow::Result<Model> {
-    let weights = weights_path(database);
-    // Without this a path that is no database at all would be reported as a missing manifest.
-    anyhow::ensure!(
-        weights.exists(),
-        "{} is not a database with a model: there is no {}; make one with \"lookalike init\", or check the path",
-        database.display(),
-        weights.display()
-    );
-    Model::open(&weights, compute)
-        .with_context(|| format!("the model of database {} is refused", database.display()))
-}
-
-fn weights_path(database: &Path) -> PathBuf {
-    database.join(FOLDER).join(WEIGHTS)
 }
 
 fn read_weights(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("weights {} cannot be read", path.display()))
-}
-
-fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

@@ -1,126 +1,21 @@
 //! The binary as a user meets it: output, exit codes and the one line that says what is wrong.
 //!
-//! Contents: a round trip through every command; `--json`; the demonstration; what each kind of bad input gets.
+//! Contents: a round trip through every command; `--json`; the demonstration; what each kind of bad input gets. What
+//! keeps a database in order is in `keeping`, what changes its model in `models`.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod bench;
+mod keeping;
+mod models;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use datasets::GlyphSet;
 use lookalike::encode_png;
-use serde_json::Value;
-use tempfile::TempDir;
-use vision::{Architecture, Block, ModelManifest, ResNetConfig, Stem, TrainConfig, WeightsFormat};
 
-const SEED: u64 = 5;
-
-fn run(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_lookalike")).args(arguments).env_remove("RUST_LOG").output().unwrap()
-}
-
-/// Runs a command that must end with 0, and gives what it printed.
-fn text(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The same with `--json`.
-fn json(arguments: &[&str]) -> Value {
-    serde_json::from_str(&text(&[arguments, &["--json"]].concat())).unwrap()
-}
-
-/// Runs a command that must end with 2, and gives its one line.
-fn refusal(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    let line = stderr(&output);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {line}");
-    assert!(line.starts_with("lookalike: ") && line.trim_end().lines().count() == 1, "{line}");
-    line
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// A folder with a tree of glyph images, `images/CLASS/INDEX.png`, and places for databases.
-struct Bench {
-    folder: TempDir,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    /// With this many glyphs in the tree.
-    fn with_images(count: u64) -> Self {
-        let bench = Self::new();
-        let set = GlyphSet::new(SEED);
-        for index in 0..count {
-            let glyph = set.glyph(index);
-            let path = bench.path("images").join(glyph.name).join(format!("{index}.png"));
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, encode_png(&glyph.image).unwrap()).unwrap();
-        }
-        bench
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> String {
-        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        fs::write(self.path(name), bytes).unwrap();
-        self.text(name)
-    }
-
-    /// A database for the shipped network.
-    fn database(&self) -> String {
-        let db = self.text("db");
-        text(&["init", &db, "--model", "builtin:glyphs"]);
-        db
-    }
-
-    /// Weights and manifest of another network than the shipped one.
-    fn other_model(&self) -> String {
-        let config = ResNetConfig {
-            block: Block::Basic,
-            depths: [1, 1, 1, 1],
-            stem: Stem::Imagenet,
-            base_width: 2,
-            wide: 1,
-        };
-        let manifest = ModelManifest {
-            name: "other".to_owned(),
-            architecture: Architecture::ResNet(config),
-            channels: 1,
-            height: 28,
-            width: 28,
-            classes: vec!["a".to_owned(), "b".to_owned()],
-            normalisation: None,
-        };
-        let set = GlyphSet::new(SEED);
-        let images: Vec<_> = (0..4).map(|index| (set.glyph(index).image, (index % 2) as usize)).collect();
-        let training = TrainConfig { epochs: 1, batch: 4, ..TrainConfig::default() };
-        let trained = vision::train(&training, manifest, &images, &mut |_| ()).unwrap();
-        let path = self.path("other.safetensors");
-        trained.save(&path, WeightsFormat::F16).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-fn entries(folder: &Path) -> Vec<String> {
-    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.collect()
-}
+use crate::bench::{Bench, SEED, entries, json, refusal, run, stderr, text};
 
 #[test]
 fn images_go_in_and_come_out_by_key_and_by_likeness() {
@@ -324,8 +219,9 @@ fn a_database_of_another_model_is_refused_with_both_fingerprints() {
     let bench = Bench::new();
     let db = bench.database();
     let weights = bench.other_model();
-    fs::copy(&weights, bench.path("db/model/weights.safetensors")).unwrap();
-    fs::copy(bench.path("other.json"), bench.path("db/model/weights.json")).unwrap();
+    let model = bench.path("db/models").join(&entries(&bench.path("db/models"))[0]);
+    fs::copy(&weights, model.join("weights.safetensors")).unwrap();
+    fs::copy(bench.path("other.json"), model.join("weights.json")).unwrap();
     let line = refusal(&["search", &db, "glyphs:1:1"]);
     for part in ["\"glyphs\" (128 values", "\"other\" (16 values", "open it with its own model"] {
         assert!(line.contains(part), "{part} in {line}");

@@ -1,0 +1,85 @@
+//! `lookalike backup`: the whole database as one file or stream.
+
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use lookalike::{ArchiveReport, StoreConfig};
+use serde::Serialize;
+use store::Store;
+
+use crate::Ending;
+use crate::args::{BackupArgs, GlobalArgs};
+use crate::building;
+use crate::models::Models;
+use crate::output::{Output, Report, bytes, things, visible};
+use crate::progress::Progress;
+use crate::whole_file::WholeFile;
+
+/// What stands for standard input or output.
+pub(crate) const STREAM: &str = "-";
+
+pub(crate) fn run(args: &BackupArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
+    global.ensure_whole("backup")?;
+    let store = Store::open(&args.db, StoreConfig::default())?;
+    let files = Models::of(&args.db, global).files()?;
+    if args.file.as_os_str() == STREAM {
+        anyhow::ensure!(
+            !io::stdout().is_terminal(),
+            "a backup is nothing for a terminal; give a file, or redirect standard output"
+        );
+        let report = write(&store, &mut BufWriter::new(io::stdout().lock()), &files)?;
+        output.on_stderr().report(&BackupReport::of(&args.db, &args.file, report))?;
+        return Ok(Ending::Done);
+    }
+    building::ensure_outside(&args.db, &args.file)?;
+    let (whole, file) = WholeFile::begin(&args.file)?;
+    let mut buffered = BufWriter::new(&file);
+    let report = write(&store, &mut buffered, &files)?;
+    drop(buffered);
+    whole.finish(&file)?;
+    output.report(&BackupReport::of(&args.db, &args.file, report))?;
+    Ok(Ending::Done)
+}
+
+fn write(store: &Store, to: &mut impl Write, files: &[(String, PathBuf)]) -> anyhow::Result<ArchiveReport> {
+    let mut progress = Progress::bytes("backup", None);
+    let report = store.backup(&mut *to, files, &mut |done| progress.at(done))?;
+    to.flush()?;
+    Ok(report)
+}
+
+#[derive(Debug, Serialize)]
+struct BackupReport {
+    database: String,
+    file: String,
+    collections: Vec<String>,
+    exemplars: u64,
+    files: Vec<String>,
+    bytes: u64,
+}
+
+impl BackupReport {
+    fn of(database: &Path, file: &Path, report: ArchiveReport) -> Self {
+        Self {
+            database: database.display().to_string(),
+            file: file.display().to_string(),
+            collections: report.collections,
+            exemplars: report.exemplars,
+            files: report.files,
+            bytes: report.bytes,
+        }
+    }
+}
+
+impl Report for BackupReport {
+    fn text(&self) -> String {
+        format!(
+            "wrote {} into {}: {} ({}) and {} of its models\n",
+            bytes(self.bytes),
+            if self.file == STREAM { "standard output".to_owned() } else { visible(&self.file) },
+            things(self.exemplars, "exemplar"),
+            self.collections.join(", "),
+            things(self.files.len() as u64, "file"),
+        )
+    }
+}

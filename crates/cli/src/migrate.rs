@@ -1,0 +1,52 @@
+//! `lookalike migrate`: a database of an older format in the present one.
+
+use lookalike::{StoreConfig, StoreError, migrate};
+use serde::Serialize;
+use store::Store;
+
+use crate::Ending;
+use crate::args::{GlobalArgs, MigrateArgs};
+use crate::models::Models;
+use crate::opened::chosen;
+use crate::output::{Output, Report, visible};
+use crate::progress::Progress;
+
+pub(crate) fn run(args: &MigrateArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
+    global.ensure_whole("migrate")?;
+    let newer = match Store::open(&args.db, StoreConfig::default()) {
+        Err(StoreError::OlderFormat { current, .. }) => Some(current),
+        Ok(_) | Err(_) => None,
+    };
+    let mut progress = Progress::new("migrate", "exemplars", None);
+    let found = migrate(&args.db, &StoreConfig::default(), &mut |done| progress.at(done))?;
+    drop(progress);
+    let store = Store::open(&args.db, StoreConfig::default())?;
+    Models::of(&args.db, global).move_old()?;
+    output.report(&MigrateReport {
+        database: args.db.display().to_string(),
+        found_format: found,
+        format: newer.unwrap_or(found),
+        collections: chosen(&store, global)?,
+    })?;
+    Ok(Ending::Done)
+}
+
+#[derive(Debug, Serialize)]
+struct MigrateReport {
+    database: String,
+    found_format: u32,
+    format: u32,
+    collections: Vec<String>,
+}
+
+impl Report for MigrateReport {
+    fn text(&self) -> String {
+        let Self { found_format, format, .. } = self;
+        let (database, collections) = (visible(&self.database), self.collections.join(", "));
+        if found_format == format {
+            format!("{database} has format {format} already\n")
+        } else {
+            format!("{database} ({collections}) was brought from format {found_format} to {format}\n")
+        }
+    }
+}
