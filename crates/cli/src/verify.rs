@@ -110,6 +110,7 @@ impl FindingReport {
             Loss::Derived => ("derived", "nothing is lost, a repair makes it anew"),
             Loss::Features => ("features", "the model can make them again"),
             Loss::Exemplar => ("exemplar", "an exemplar is lost or incomplete"),
+            Loss::Unknown => ("unknown", "what was there is not known"),
             Loss::Collection => ("collection", "the collection cannot be read as it is"),
         };
         Self {

@@ -127,7 +127,10 @@ pub enum OpenError {
         doubt: Doubt,
     },
     /// What is stored contradicts itself.
-    #[error("collection \"{name}\" in {} is damaged; restore it from a backup", path.display())]
+    #[error(
+        "collection \"{name}\" in {} is damaged; restore it from a backup, or salvage it with `lookalike verify --repair`",
+        path.display()
+    )]
     Damaged {
         /// The collection.
         name: String,
@@ -155,7 +158,10 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The tree could not be opened or read.
-    #[error("collection \"{name}\" cannot be opened; if this comes again, restore it from a backup")]
+    #[error(
+        "collection \"{name}\" cannot be opened; if this comes again, restore it from a backup, or salvage it with \
+         `lookalike verify --repair`"
+    )]
     Tree {
         /// The collection.
         name: String,
@@ -404,6 +410,8 @@ pub(crate) enum TreeFault {
     Panicked { message: String },
     #[error("the storage tree gave up before; reopen the database")]
     GaveUp,
+    #[error("a log that is salvaged is not written")]
+    ReadOnlyLog,
     #[error("the storage tree keeps values outside of its log")]
     OutsideLog,
 }

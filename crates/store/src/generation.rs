@@ -87,6 +87,13 @@ pub(crate) fn current(home: &Path) -> Result<Option<Number>, FolderError> {
     Ok(text.and_then(Number::parse))
 }
 
+/// The folder of the generation in use, or, where nothing says which that is, of the newest that has a tree.
+pub(crate) fn newest(home: &Path) -> Result<Option<PathBuf>, FolderError> {
+    let current = current(home)?.map(|number| number.folder(home));
+    let has_tree = |path: &PathBuf| ground(path).is_dir();
+    Ok(current.filter(has_tree).or_else(|| generations(home).ok()?.into_iter().rfind(has_tree)))
+}
+
 /// Makes a generation that is ready the one in use.
 pub(crate) fn set_current(home: &Path, number: Number) -> Result<(), FolderError> {
     folder::write_whole(&home.join(CURRENT), format!("{}\n", number.name()).as_bytes())

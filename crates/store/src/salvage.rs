@@ -1,21 +1,21 @@
 //! Reading what can be read of a tree, in this format or an older one, and storing it anew: the way of repair and of
 //! migration.
 
+mod log;
 mod remains;
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::Path;
 
+use log::Log;
 use plugin_api::Fingerprint;
 use remains::{Found, Remains};
 
 use crate::acknowledged;
 use crate::collection::{self, Place};
 use crate::draft::Draft;
-use crate::folder::{self, FolderError};
+use crate::folder;
 use crate::generation;
-use crate::ground::Ground;
 use crate::schema::{Models, Schema, Totals};
 use crate::tree::{AccessError, Changes, Tree};
 use crate::verify::Progress;
@@ -70,8 +70,7 @@ impl Store {
     }
 }
 
-/// Makes a new database in `target` of whatever can be read of the one in `root`, whose files are copied first and
-/// left as they are.
+/// Makes a new database in `target` of whatever can be read of the one in `root`, whose files are only read.
 ///
 /// Images whose digest is right come over with their descriptions; labels, tags and other derived things are made
 /// anew from these; feature rows of the current model come over where they are whole. Ids and times stay. Gives a
@@ -90,14 +89,9 @@ pub fn salvage(
 ) -> Result<Vec<(String, SalvageReport)>, MaintenanceError> {
     let source = Store::lock_any(root, config.clone())?;
     let made = Store::create(target, config.clone())?;
-    let copies = target.join("salvage");
     let mut reports = Vec::new();
     for name in source.collection_names().map_err(MaintenanceError::Source)? {
-        // Opening writes, and a damaged log may lose more by it.
-        let home = copies.join(&name);
-        source.with_place(&name, |place| copy_files(place.home, &home))?;
-        let report = salvage_collection(&source, &name, &home, &made, fallback, progress)?;
-        folder::remove(&copies)?;
+        let report = salvage_collection(&source, &name, &made, fallback, progress)?;
         reports.push((name, report));
     }
     Ok(reports)
@@ -106,34 +100,37 @@ pub fn salvage(
 fn salvage_collection(
     source: &Store,
     name: &str,
-    home: &Path,
     made: &Store,
     fallback: Option<&Fingerprint>,
     progress: Progress<'_>,
 ) -> Result<SalvageReport, MaintenanceError> {
     let mut report = SalvageReport::default();
-    let lost = |report: &mut SalvageReport, damage| {
-        report.lost.add(Finding {
-            loss: Loss::Collection,
-            subject: format!("collection \"{name}\""),
-            damage,
-        });
+    let lost = |report: &mut SalvageReport, subject: &str, damage| {
+        let subject = format!("{subject} of collection \"{name}\"");
+        report.lost.add(Finding { loss: Loss::Unknown, subject, damage });
     };
-    let opened = source.with_place(name, |place| collection::open_ground(Place { home, ..place }));
-    let ground = match opened {
-        Ok((_, ground)) => ground,
-        Err(error) => {
-            lost(&mut report, Damage::Unopened(Box::new(error)));
-            return Ok(report);
-        }
+    let Some(generation) = source.with_place(name, |place| generation::newest(place.home))? else {
+        lost(&mut report, "every generation", Damage::Missing { what: "folder" });
+        return Ok(report);
     };
-    let Some(remains) = Remains::of(&ground, fallback) else {
-        lost(&mut report, Damage::Missing { what: "fingerprint of the model; name the model" });
+    // Not by opening the tree, which would write it, and which refuses a log for one damaged message.
+    let log = Log::read(&generation::ground(&generation).join("db"))?;
+    if log.damaged > 0 {
+        let (found, expected) = (log.damaged, 0);
+        lost(
+            &mut report,
+            "log",
+            Damage::Disagreement { what: "damaged or unfinished places", found, expected },
+        );
+    }
+    let tree = Tree::of(Box::new(log), &generation);
+    let Some(remains) = Remains::of(&tree, fallback) else {
+        lost(&mut report, "model", Damage::Missing { what: "fingerprint; name the model" });
         return Ok(report);
     };
     let found = remains.totals.map_or(0, |totals| totals.batch);
-    if let Some(expected) = acknowledged::read(ground.generation())?.filter(|&expected| expected > found) {
-        lost(&mut report, Damage::Disagreement { what: "newest batch", found, expected });
+    if let Some(expected) = acknowledged::read(&generation)?.filter(|&expected| expected > found) {
+        lost(&mut report, "end", Damage::Disagreement { what: "newest batch", found, expected });
     }
     let schema = Schema::new(remains.created_ms.unwrap_or_else(moment::now_ms), moment::uuid());
     made.create_collection_from::<MaintenanceError>(name, |fresh| {
@@ -141,7 +138,7 @@ fn salvage_collection(
             report.lost.add(finding);
             Ok(())
         };
-        let (changes, counts) = refill(&ground, &remains, fresh, &schema, &mut keep, progress)?;
+        let (changes, counts) = refill(&tree, &remains, fresh, &schema, &mut keep, progress)?;
         (report.exemplars, report.without_row) = counts;
         Ok(changes)
     })?;
@@ -208,7 +205,7 @@ fn migrate_collection(place: Place<'_>, progress: Progress<'_>) -> Result<(), Ma
 /// Stores everything that remains into a fresh tree. Gives the last changes, and the number of exemplars and of those
 /// without a clean row.
 fn refill(
-    ground: &Ground,
+    ground: &Tree,
     remains: &Remains,
     fresh: &Tree,
     schema: &Schema,
@@ -276,22 +273,4 @@ fn last_changes(state: &Catalog) -> Result<Changes, Damage> {
     let mut changes = Changes::default();
     changes.put(key::next(), &value::encode(Totals::WHAT, &state.totals)?);
     Ok(changes)
-}
-
-/// Copies a folder with all that is in it.
-fn copy_files(from: &Path, to: &Path) -> Result<(), FolderError> {
-    folder::create(to)?;
-    for path in folder::entries(from)? {
-        let Some(name) = path.file_name() else { continue };
-        let target = to.join(name);
-        if path.is_dir() {
-            // What is derived is made anew.
-            if name != "features" {
-                copy_files(&path, &target)?;
-            }
-        } else {
-            fs::copy(&path, &target).map_err(|source| FolderError::new("copying", &path, source))?;
-        }
-    }
-    Ok(())
 }

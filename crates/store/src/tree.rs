@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
 
-pub(crate) use backend::{Backend, KeyValue, Obstacle};
+pub(crate) use backend::{Backend, KeyValue, Obstacle, Pairs};
 pub(crate) use disk::Disk;
 
 use crate::folder::FolderError;
@@ -68,6 +68,11 @@ impl Tree {
     /// survive crashes.
     pub(crate) fn open(backend: &dyn Backend, folder: &Path, config: &StoreConfig) -> Result<Self, Obstacle> {
         Ok(Self { inner: backend.open(folder, config)?, folder: folder.to_owned() })
+    }
+
+    /// The tree of a key-value store that is open already.
+    pub(crate) fn of(inner: Box<dyn KeyValue>, folder: &Path) -> Self {
+        Self { inner, folder: folder.to_owned() }
     }
 
     /// Writes `changes` and finds out what stands between the tree and power safety.
@@ -168,7 +173,7 @@ impl std::ops::Deref for Payload {
 /// behind it.
 pub(crate) struct Entries {
     what: &'static str,
-    pairs: backend::Pairs,
+    pairs: Pairs,
     key: Bytes,
 }
 

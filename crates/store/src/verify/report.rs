@@ -63,6 +63,8 @@ pub enum Loss {
     Features,
     /// An exemplar.
     Exemplar,
+    /// Nobody knows: what was there is not there to be looked at. What is missing for certain is a finding of its own.
+    Unknown,
     /// Possibly everything in the collection.
     Collection,
 }
@@ -73,6 +75,7 @@ impl fmt::Display for Loss {
             Self::Derived => "derived, a repair makes it anew",
             Self::Features => "features, the model can make them again",
             Self::Exemplar => "an exemplar is lost or incomplete",
+            Self::Unknown => "what was there is not known",
             Self::Collection => "the collection cannot be read",
         })
     }

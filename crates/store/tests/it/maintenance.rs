@@ -165,14 +165,12 @@ fn what_is_readable_of_a_damaged_database_is_salvaged_and_the_source_is_left_alo
     for number in 0..EXEMPLARS {
         if let Some(id) = things.id_of(&format!("k{number}")).unwrap() {
             let image = things.image(id).unwrap().unwrap();
-            // If the log ends before the damage, the exemplar was not replaced yet.
-            assert!([seed_of(number), number].map(|seed| exemplar("", seed).image).contains(&image));
+            assert!(image == exemplar("", seed_of(number)).image);
         }
     }
-    assert!(report.exemplars < EXEMPLARS - 2);
-    let losses: Vec<Loss> = report.lost.findings.iter().map(|finding| finding.loss).collect();
-    assert!(losses.contains(&Loss::Exemplar) || losses.contains(&Loss::Collection), "{losses:?}");
-    assert!(!target.join("salvage").exists());
+    // An older copy of the image may have been found in the log.
+    assert!(report.exemplars >= EXEMPLARS - 3);
+    assert!(report.lost.findings.iter().any(|finding| finding.loss == Loss::Unknown));
 }
 
 #[test]
@@ -191,4 +189,35 @@ fn salvaging_a_sound_database_loses_nothing() {
     let things = Store::open(&target, config()).unwrap().collection("things").unwrap().unwrap();
     check(&things);
     assert_eq!(things.catalog().next_id(), next);
+}
+
+/// A flipped bit costs no more than the message that it hits, of which there are often older copies.
+#[test]
+fn one_flipped_bit_costs_a_few_exemplars_wherever_it_is() {
+    let (folder, root) = place();
+    let (store, things) = create(&root);
+    for batch in 0..20 {
+        let seeds = batch * 10..batch * 10 + 10;
+        things.write(upserts(seeds.map(|seed| exemplar(&format!("k{seed}"), seed)).collect())).unwrap();
+    }
+    drop((store, things));
+    let log = root.join("collections/things/g000001/ground/db");
+    let original = fs::read(&log).unwrap();
+    for case in 0..12 {
+        let mut content = original.clone();
+        content[(case * 2 + 1) * original.len() / 25] ^= 1;
+        fs::write(&log, &content).unwrap();
+        let target = folder.path().join(format!("salvaged{case}"));
+        let (_, report) = salvage(&root, &target, &config(), None, &mut |_| {}).unwrap().remove(0);
+        let things = Store::open(&target, config()).unwrap().collection("things").unwrap().unwrap();
+        assert!(report.exemplars >= 180, "case {case}: {} of 200", report.exemplars);
+        assert_eq!(things.catalog().len(), report.exemplars);
+        assert!(things.verify(&mut |_| {}).unwrap().is_clean());
+        for id in things.catalog().live() {
+            let record = things.record(id).unwrap().unwrap();
+            let seed = record.key[1..].parse().unwrap();
+            assert_eq!(things.image(id).unwrap(), Some(exemplar("", seed).image));
+        }
+        assert!(fs::read(&log).unwrap() == content, "the source was written");
+    }
 }

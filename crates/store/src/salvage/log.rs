@@ -1,0 +1,216 @@
+//! What a damaged log of sled 0.34 still holds, read without sled: that one refuses the whole log for one bad message,
+//! and writes when it opens.
+//!
+//! A log is a row of segments of 1 MiB: a header of 20 bytes, then messages. A message has a CRC-32, a kind, its length,
+//! the number of its segment in the order of writing (which says, with its place in the segment, when it was written),
+//! and the page it is about. Of the kinds, two hold entries: a node is all that a page has, a link one key set or
+//! removed. Segments are used again, so that messages of different times lie side by side; played in the order of
+//! their writing they give what the tree held, but for those that are damaged. Every value of ours has a checksum over
+//! itself and its key, so that nothing wrong is taken for right.
+
+mod message;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use message::{Body, Header};
+
+use crate::error::TreeFault;
+use crate::folder::FolderError;
+use crate::tree::{Bytes, Changes, KeyValue, Obstacle, Pairs};
+use crate::{Doubt, TreeError, value};
+
+const SEGMENT_BYTES: usize = 1 << 20;
+const SEGMENT_HEADER_BYTES: usize = 20;
+/// No message begins in the last bytes of a segment.
+const LEAST_MESSAGE_ROOM: usize = 32;
+
+/// The entries of a log. Per entry it takes some 100 bytes of memory; values stay in the file.
+pub(super) struct Log {
+    entries: Arc<BTreeMap<Vec<u8>, Place>>,
+    file: Arc<Mutex<File>>,
+    /// Places at which bytes are no message.
+    pub(super) damaged: u64,
+}
+
+/// Where a value lies in the file.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    offset: u64,
+    length: u32,
+}
+
+/// A message that is whole.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    /// When it was written, in bytes of log before it.
+    time: u64,
+    page: u64,
+    is_node: bool,
+    body: Place,
+}
+
+impl Log {
+    /// Reads all of a log.
+    pub(super) fn read(path: &Path) -> Result<Self, FolderError> {
+        let failed = |source| FolderError::new("reading", path, source);
+        let mut file = File::open(path).map_err(failed)?;
+        let mut segment = Vec::with_capacity(SEGMENT_BYTES);
+        let (mut found, mut damaged, mut offset) = (Vec::new(), 0, 0);
+        loop {
+            segment.clear();
+            file.by_ref().take(SEGMENT_BYTES as u64).read_to_end(&mut segment).map_err(failed)?;
+            if segment.is_empty() {
+                break;
+            }
+            damaged += scan(&segment, offset, &mut found);
+            offset += segment.len() as u64;
+        }
+        found.sort_unstable_by_key(|message| message.time);
+        let mut play = Play { file: &mut file, entries: BTreeMap::new(), prefixes: HashMap::new() };
+        for message in found {
+            play.message(message).map_err(failed)?;
+        }
+        let entries = Arc::new(play.entries);
+        Ok(Self { entries, file: Arc::new(Mutex::new(file)), damaged })
+    }
+}
+
+/// Finds the messages of a segment that begins at `offset`. Gives the number of places where there should be one.
+fn scan(segment: &[u8], offset: u64, found: &mut Vec<Found>) -> u64 {
+    let mut damaged = 0;
+    let mut at = SEGMENT_HEADER_BYTES;
+    let mut is_lost = false;
+    while at + LEAST_MESSAGE_ROOM <= segment.len() {
+        let Some((header, body)) = Header::read(&segment[at..]) else {
+            // The rest of a segment that was not filled is zeros or what was there before; a message that is cut off
+            // or damaged is the same to the eye. Whole ones may follow.
+            damaged +=
+                u64::from(!is_lost && segment[at..].iter().take(LEAST_MESSAGE_ROOM).any(|byte| *byte != 0));
+            is_lost = true;
+            at += 1;
+            continue;
+        };
+        is_lost = false;
+        if let Some(is_node) = header.is_node() {
+            found.push(Found {
+                time: header.segment.saturating_mul(SEGMENT_BYTES as u64).saturating_add(at as u64),
+                page: header.page,
+                is_node,
+                body: Place { offset: offset + (at + header.bytes) as u64, length: body.len() as u32 },
+            });
+        }
+        at += header.bytes + body.len();
+        if header.is_cap() {
+            break;
+        }
+    }
+    damaged
+}
+
+/// Messages being played.
+struct Play<'a> {
+    file: &'a mut File,
+    entries: BTreeMap<Vec<u8>, Place>,
+    /// What the keys of a page begin with, which links leave out.
+    prefixes: HashMap<u64, Vec<u8>>,
+}
+
+impl Play<'_> {
+    fn message(&mut self, message: Found) -> std::io::Result<()> {
+        let bytes = read_at(self.file, message.body)?;
+        let place = |value: &[u8]| {
+            let within = value.as_ptr() as usize - bytes.as_ptr() as usize;
+            Place { offset: message.body.offset + within as u64, length: value.len() as u32 }
+        };
+        match Body::read(&bytes, message.is_node) {
+            Some(Body::Leaf { low, high, prefix, entries }) => {
+                let gone: Vec<Vec<u8>> = match high {
+                    [] => self.entries.range(low.to_vec()..),
+                    high if low < high => self.entries.range(low.to_vec()..high.to_vec()),
+                    _ => return Ok(()),
+                }
+                .map(|(key, _)| key.clone())
+                .collect();
+                for key in gone {
+                    self.entries.remove(&key);
+                }
+                for (key, value) in entries {
+                    let key = [prefix, key].concat();
+                    if value::check("value", &key, value).is_ok() {
+                        self.entries.insert(key, place(value));
+                    }
+                }
+                self.prefixes.insert(message.page, prefix.to_vec());
+            }
+            Some(Body::Set { key, value }) => {
+                if let Some(key) = self.whole_key(message.page, key, value) {
+                    self.entries.insert(key, place(value));
+                }
+            }
+            Some(Body::Removed { key }) => {
+                let prefix = self.prefixes.get(&message.page).map_or(&[][..], Vec::as_slice);
+                self.entries.remove(&[prefix, key].concat());
+            }
+            Some(Body::Other) | None => {}
+        }
+        Ok(())
+    }
+
+    /// The key of a link, whose checksum tells whether the prefix is the right one.
+    fn whole_key(&self, page: u64, key: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+        let known = self.prefixes.get(&page).map_or(&[][..], Vec::as_slice);
+        let others = self.prefixes.values().map(Vec::as_slice);
+        let mut keys = [known, &[]].into_iter().chain(others).map(|prefix| [prefix, key].concat());
+        keys.find(|key| value::check("value", key, value).is_ok())
+    }
+}
+
+fn read_at(file: &mut File, place: Place) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; place.length as usize];
+    file.seek(SeekFrom::Start(place.offset))?;
+    file.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn read_value(file: &Mutex<File>, place: Place) -> Result<Bytes, TreeError> {
+    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+    let bytes = read_at(&mut file, place).map_err(|error| TreeError::from(TreeFault::Sled(error.into())))?;
+    Ok(bytes.into())
+}
+
+impl KeyValue for Log {
+    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, TreeError> {
+        self.entries.get(key).map(|&place| read_value(&self.file, place)).transpose()
+    }
+
+    fn range(&self, from: Bound<Vec<u8>>, to: Bound<Vec<u8>>) -> Result<Pairs, TreeError> {
+        let (entries, file) = (Arc::clone(&self.entries), Arc::clone(&self.file));
+        let mut from = from;
+        Ok(Box::new(std::iter::from_fn(move || {
+            let (key, place) = entries.range((from.clone(), to.clone())).next()?;
+            from = Bound::Excluded(key.clone());
+            Some(read_value(&file, *place).map(|value| (key.as_slice().into(), value)))
+        })))
+    }
+
+    fn apply(&self, _changes: Changes) -> Result<(), TreeError> {
+        Err(TreeFault::ReadOnlyLog.into())
+    }
+
+    fn flush(&self) -> Result<(), TreeError> {
+        Err(TreeFault::ReadOnlyLog.into())
+    }
+
+    fn probe(&self, _changes: Changes) -> Result<Option<Doubt>, Obstacle> {
+        Err(TreeError::from(TreeFault::ReadOnlyLog).into())
+    }
+
+    fn free_bytes(&self) -> Result<Option<u64>, FolderError> {
+        Ok(None)
+    }
+}
