@@ -19,7 +19,9 @@ const STEP_IMAGES: usize = 256;
 /// With no more than so many rows missing, writers wait until the switch is done.
 const LAST_IMAGES: u64 = 256;
 /// Images that are embedded to say how long a rebuild will take.
-const SAMPLE_IMAGES: usize = 64;
+const SAMPLE_IMAGES: usize = 256;
+/// Images that are embedded before the clock is started.
+const WARMING_IMAGES: usize = 32;
 
 /// How far a rebuild has come. Every row counted survives a kill: the same call goes on from there.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -173,6 +175,11 @@ pub(crate) fn estimate(
     let every = (missing.len() as usize).div_ceil(SAMPLE_IMAGES).max(1);
     let ids: Vec<ExemplarId> = missing.iter().step_by(every).collect();
     let images = images_of(stored, &catalog, &ids)?;
+    // The first images are slower: the model's memory and threads are not there yet.
+    let warm = &images[..images.len().min(WARMING_IMAGES)];
+    if !warm.is_empty() {
+        rows_of(warm, embedder).map_err(RebuildError::Embed)?;
+    }
     let begun = Instant::now();
     if !images.is_empty() {
         rows_of(&images, embedder).map_err(RebuildError::Embed)?;
