@@ -1,6 +1,7 @@
 //! The background sample: a few exemplars that stand for the whole collection in a reranker's fine-tuning.
 
 use plugin_api::{ExemplarId, SplitMix64};
+use roaring::RoaringBitmap;
 
 use crate::generation::Generation;
 
@@ -10,13 +11,14 @@ use crate::generation::Generation;
 /// class is represented fully before a large one gets a second share.
 pub(crate) fn background(generation: &Generation, size: usize, seed: u64) -> Vec<ExemplarId> {
     let catalog = generation.catalog();
-    if size as u64 >= catalog.live().len() {
-        return catalog.live().iter().collect();
+    let all = sampled(generation);
+    if size as u64 >= all.len() {
+        return all.iter().collect();
     }
-    let unlabelled = catalog.labels().fold(catalog.live().clone(), |rest, (_, _, members)| rest - members);
+    let unlabelled = catalog.labels().fold(all.clone(), |rest, (_, _, members)| rest - members);
     let mut strata: Vec<Vec<ExemplarId>> = catalog
         .labels()
-        .map(|(_, _, members)| shuffled(members.iter(), seed))
+        .map(|(_, _, members)| shuffled((members & &all).iter(), seed))
         .chain([shuffled(unlabelled.iter(), seed)])
         .collect();
     let mut sample = Vec::with_capacity(size);
@@ -30,6 +32,11 @@ pub(crate) fn background(generation: &Generation, size: usize, seed: u64) -> Vec
     }
     sample.sort_unstable();
     sample
+}
+
+/// The ids that can be in a sample.
+fn sampled(generation: &Generation) -> RoaringBitmap {
+    generation.catalog().live() - &*generation.without_row()
 }
 
 fn shuffled(ids: impl Iterator<Item = ExemplarId>, seed: u64) -> Vec<ExemplarId> {

@@ -189,6 +189,11 @@ impl Collection {
         self.generation().serving().rerankers.clone()
     }
 
+    /// Whether somebody else holds it too.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.inner) > 1
+    }
+
     pub(crate) fn stored(&self) -> Arc<store::Collection> {
         Arc::clone(&self.inner.stored)
     }
@@ -200,6 +205,8 @@ impl Collection {
     /// Lets the store keep the rows in files where that makes the next opening quicker, and maps what is in memory
     /// now from there. Files are derived: if it fails, nothing is lost but time and memory.
     pub(crate) fn keep_rows(&self) {
+        // Rows and model must not change apart from each other meanwhile.
+        let _gate = self.inner.gate.read().unwrap_or_else(PoisonError::into_inner);
         if save_rows(&self.inner.stored)
             && let Err(error) = self.reload(None)
         {
@@ -247,6 +254,17 @@ impl Collection {
             Upserted::Relabelled(_) | Upserted::Unchanged(_) => None,
         });
         self.advance(own.collect());
+        // Rows that a repair had lost and that came with their images again lie among older ones.
+        let completed = |outcome: &Upserted| {
+            matches!(outcome, Upserted::Relabelled(id) | Upserted::Unchanged(id)
+                if generation.lacks_row(*id))
+        };
+        if receipt.outcomes.iter().any(completed)
+            && let Err(error) = self.reload(None)
+        {
+            let error: &(dyn Error + 'static) = &error;
+            tracing::warn!(collection = self.name(), error, "completed rows are seen after the next opening");
+        }
         Ok(receipt)
     }
 

@@ -179,7 +179,11 @@ impl Database {
     ///
     /// [`WriteError`], also while someone still holds the collection.
     pub fn drop_collection(&self, name: &str) -> Result<bool, WriteError> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.get(name).is_some_and(Collection::is_shared) {
+            return Err(WriteError::InUse { name: name.to_owned() });
+        }
+        open.remove(name);
         self.store.drop_collection(name)
     }
 
@@ -199,6 +203,9 @@ impl Database {
         budget: &Budget,
         progress: &mut dyn FnMut(&RebuildProgress),
     ) -> Result<RebuildReport, OpenError> {
+        if let Some(open) = self.opened(name) {
+            return open.rebuild(&self.serving, budget, progress).map_err(|e| failed(name, e));
+        }
         let stored = self.stored(name)?;
         let embedder = self.serving.embedder.as_ref();
         rebuild::rebuild_stored(&stored, embedder, budget, progress).map_err(|e| failed(name, e))
@@ -220,6 +227,9 @@ impl Database {
     ///
     /// As for [`Collection::rollback`], as [`OpenError::Rebuild`].
     pub fn rollback(&self, name: &str) -> Result<(), OpenError> {
+        if let Some(open) = self.opened(name) {
+            return open.rollback(&self.serving).map_err(|e| failed(name, e));
+        }
         let stored = self.stored(name)?;
         rebuild::roll_back(&stored, self.fingerprint()).map_err(|e| failed(name, e.into()))
     }
@@ -266,6 +276,11 @@ impl Database {
             Some(stored) => Ok(stored),
             None => Err(self.missing(name)),
         }
+    }
+
+    /// The collection if it is open already.
+    fn opened(&self, name: &str) -> Option<Collection> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     fn missing(&self, name: &str) -> OpenError {

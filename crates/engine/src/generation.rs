@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use plugin_api::{Embedder, Reranker};
+use plugin_api::{Embedder, ExemplarId, Reranker, View};
+use roaring::RoaringBitmap;
 use store::Catalog;
 
 use crate::matrix::Matrix;
@@ -57,6 +58,16 @@ impl fmt::Debug for Generation {
 impl Generation {
     pub(crate) fn new(catalog: Arc<Catalog>, clean: Matrix, serving: Arc<Serving>) -> Self {
         Self { catalog, clean, serving, whitening: OnceLock::new() }
+    }
+
+    /// Whether an exemplar is there and its clean row is not: a repair may have lost it, and a rebuild makes it anew.
+    pub(crate) fn lacks_row(&self, id: ExemplarId) -> bool {
+        self.without_row().contains(id)
+    }
+
+    /// Exemplars that cannot be found, for want of a row.
+    pub(crate) fn without_row(&self) -> Arc<RoaringBitmap> {
+        self.catalog.without_row(self.catalog.current_model(), View::CLEAN)
     }
 
     pub(crate) fn serving(&self) -> &Arc<Serving> {

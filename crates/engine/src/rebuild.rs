@@ -438,6 +438,25 @@ mod tests {
     }
 
     #[test]
+    fn an_open_collection_follows_a_rebuild_of_its_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let collection = toy::collection(folder.path(), "main", &Toy::new(1));
+        ingest(&collection, 0..20);
+        drop(collection);
+        let other = Other::new();
+        let embedder: Arc<dyn Embedder> = Arc::clone(&other) as _;
+        let database = Database::open(&folder.path().join("main"), embedder, StoreConfig::default()).unwrap();
+        database.rebuild("main", &Budget::unlimited(), &mut |_| {}).unwrap();
+        let open = database.collection("main").unwrap();
+        assert!(matches!(database.drop_collection("main"), Err(store::WriteError::InUse { .. })));
+        // With its own model there is nothing to do, and going back needs the other model.
+        assert_eq!(database.rebuild("main", &Budget::unlimited(), &mut |_| {}).unwrap().embedded, 0);
+        assert!(database.rollback("main").is_err());
+        ingest(&open, 30..31);
+        assert_eq!(nearest(&open, 30), "k30");
+    }
+
+    #[test]
     fn a_collection_that_is_not_there_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::create(folder.path(), Toy::new(1), StoreConfig::default()).unwrap();

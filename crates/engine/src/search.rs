@@ -30,6 +30,18 @@ pub enum SearchError {
     /// The model failed on the query.
     #[error(transparent)]
     Embed(#[from] EmbedError),
+    /// The model gave something else than one row of the collection's length.
+    #[error(
+        "embed: {found_rows} rows of {found} values for a query, expected one of {expected}; check the model"
+    )]
+    Row {
+        /// Rows given.
+        found_rows: usize,
+        /// Values in a row given.
+        found: usize,
+        /// The collection's dimension.
+        expected: usize,
+    },
     /// The number of hits is out of range.
     #[error("search: {found} hits asked for, from 1 to {MAX_HITS} are possible")]
     Hits {
@@ -98,6 +110,10 @@ impl Collection {
         let image = watch.stage("decode", || decoded(&query.image))?;
         let row =
             watch.stage("embed", || generation.serving().embedder.embed(std::slice::from_ref(&image)))?;
+        if row.len() != 1 || row.dimension() != generation.clean().dimension() {
+            let (found_rows, found, expected) = (row.len(), row.dimension(), generation.clean().dimension());
+            return Err(SearchError::Row { found_rows, found, expected });
+        }
         if let Some(completion) = query.budget.exhausted() {
             return Err(SearchError::Stopped(completion));
         }

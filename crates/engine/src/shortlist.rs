@@ -59,6 +59,10 @@ fn scan(
     score: impl Fn(&Row<'_>) -> f32 + Sync,
 ) -> Vec<(ExemplarId, f32)> {
     let matrix = generation.clean();
+    // With only such candidates as have a row, counting them tells whether a row is no candidate.
+    let without_row = generation.without_row();
+    let with_row = (!without_row.is_disjoint(candidates)).then(|| candidates - &*without_row);
+    let candidates = with_row.as_ref().unwrap_or(candidates);
     let all = candidates.len() == matrix.len() as u64;
     let mut nearest: Vec<(ExemplarId, f32)> = matrix
         .blocks()

@@ -24,7 +24,7 @@ use write::{Durable, Writer};
 use crate::ground::Ground;
 use crate::segment::Shelf;
 use crate::store::Lock;
-use crate::tree::Backend;
+use crate::tree::{AccessError, Backend};
 use crate::{Catalog, Doubt, Durability, StoreConfig};
 
 /// A named set of exemplars under one fingerprint.
@@ -90,6 +90,11 @@ impl Collection {
 
     pub(crate) fn ground(&self) -> Arc<Ground> {
         Arc::clone(&self.ground.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Waits until records, keys and digests were counted; an error if they are not what they must be.
+    pub(crate) fn counted(&self) -> Result<(), AccessError> {
+        self.check.wait(self)
     }
 
     fn lock_unpublished(&self) -> MutexGuard<'_, Unpublished> {

@@ -15,7 +15,7 @@ use crate::key::{self, Namespace};
 use crate::limits::{CHUNK_BYTES, MAX_VALUE_BYTES, MAX_VIEWS};
 use crate::record::{StoredRecord, StoredTag};
 use crate::schema::Models;
-use crate::tree::{Changes, Tree};
+use crate::tree::{AccessError, Changes, Tree};
 use crate::value::HEADER_BYTES;
 use crate::{Catalog, Damage, NewExemplar, TagValue, Upserted, WriteError, container, content_digest, value};
 
@@ -181,7 +181,16 @@ impl<'a> Draft<'a> {
     /// Removes what is left of deleted exemplars that nobody can see any more.
     pub(crate) fn purge(&mut self, ids: &[ExemplarId]) -> Result<(), WriteError> {
         for &id in ids {
-            let Some(record) = stored_record(self.tree, id)? else { continue };
+            let record = match stored_record(self.tree, id) {
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                // It is of no use to anybody, and must not keep others from being written.
+                Err(AccessError::Damage(damage)) => {
+                    tracing::warn!(id, %damage, "what is left of a deleted exemplar stays behind");
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             self.changed = true;
             self.changes.remove(key::record(id));
             for number in 0..record.chunks {

@@ -392,6 +392,9 @@ pub enum Damage {
     /// A part of the tree cannot be read at all.
     #[error("it cannot be read")]
     Unreadable(#[source] TreeError),
+    /// A file cannot be read.
+    #[error("its file cannot be read")]
+    File(#[source] FolderError),
     /// The collection cannot be opened.
     #[error("it cannot be opened")]
     Unopened(#[source] Box<OpenError>),
@@ -410,6 +413,8 @@ pub(crate) enum TreeFault {
     Panicked { message: String },
     #[error("the storage tree gave up before; reopen the database")]
     GaveUp,
+    #[error("another generation may have taken its place; reopen the database")]
+    Replaced,
     #[error("a log that is salvaged is not written")]
     ReadOnlyLog,
     #[error("the storage tree keeps values outside of its log")]

@@ -116,6 +116,16 @@ pub(crate) fn sync(folder: &Path) -> Result<(), FolderError> {
     Ok(())
 }
 
+/// Makes the name of `path` durable.
+pub(crate) fn sync_parent(path: &Path) -> Result<(), FolderError> {
+    match path.parent() {
+        // A relative path of one part lies in the working directory.
+        Some(parent) if parent.as_os_str().is_empty() => sync(Path::new(".")),
+        Some(parent) => sync(parent),
+        None => Ok(()),
+    }
+}
+
 /// Makes everything in and under `folder` durable, and `folder` itself.
 pub(crate) fn sync_all(folder: &Path) -> Result<(), FolderError> {
     for path in entries(folder)? {

@@ -58,14 +58,11 @@ pub(crate) fn ground(generation: &Path) -> PathBuf {
 
 /// Whether a collection was created to its end in `home`.
 pub(crate) fn exists(home: &Path) -> bool {
-    home.join(CURRENT).is_file() || has_lost_current(home)
+    !home.join(DROPPED).exists() && (home.join(CURRENT).is_file() || has_lost_current(home))
 }
 
 /// Whether there was a collection with acknowledged batches in `home` that nobody dropped.
 fn has_lost_current(home: &Path) -> bool {
-    if home.join(DROPPED).exists() {
-        return false;
-    }
     generations(home).is_ok_and(|paths| {
         paths
             .iter()
@@ -91,7 +88,10 @@ pub(crate) fn current(home: &Path) -> Result<Option<Number>, FolderError> {
 pub(crate) fn newest(home: &Path) -> Result<Option<PathBuf>, FolderError> {
     let current = current(home)?.map(|number| number.folder(home));
     let has_tree = |path: &PathBuf| ground(path).is_dir();
-    Ok(current.filter(has_tree).or_else(|| generations(home).ok()?.into_iter().rfind(has_tree)))
+    let all = generations(home)?;
+    let is_whole = |path: &&PathBuf| has_tree(path) && matches!(unready(path), Ok(None));
+    let newest = all.iter().rfind(is_whole).or_else(|| all.iter().rfind(|path| has_tree(path)));
+    Ok(current.filter(has_tree).or_else(|| newest.cloned()))
 }
 
 /// Makes a generation that is ready the one in use.

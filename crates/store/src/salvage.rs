@@ -8,20 +8,19 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use log::Log;
-use plugin_api::Fingerprint;
+use plugin_api::{Fingerprint, View};
 use remains::{Found, Remains};
 
 use crate::acknowledged;
 use crate::collection::{self, Place};
 use crate::draft::Draft;
-use crate::folder;
 use crate::generation;
 use crate::schema::{Models, Schema, Totals};
 use crate::tree::{AccessError, Changes, Tree};
 use crate::verify::Progress;
 use crate::{
-    Catalog, Damage, Finding, Loss, MaintenanceError, Store, StoreConfig, VerifyReport, catalog, key, marker,
-    moment, value, verify,
+    Catalog, Damage, Finding, Loss, MaintenanceError, OpenError, Store, StoreConfig, VerifyReport, catalog,
+    key, marker, moment, value, verify,
 };
 
 /// Exemplars and bytes after which a batch of copied exemplars is made.
@@ -57,13 +56,21 @@ impl Store {
         match self.collection(name) {
             Ok(None) => Ok(None),
             Ok(Some(collection)) => collection.verify(progress).map(Some),
+            // Nothing is wrong with the data.
+            Err(
+                error @ (OpenError::DiskFull { .. }
+                | OpenError::NotPowerSafe { .. }
+                | OpenError::Locked { .. }
+                | OpenError::NewerFormat { .. }
+                | OpenError::File(_)),
+            ) => Err(error.into()),
             Err(error) => {
                 let (subject, damage) = (format!("collection \"{name}\""), Damage::Unopened(Box::new(error)));
-                let mut report = self.with_place(name, |place| match collection::open_ground(place) {
-                    Ok((_, ground)) => verify::walk(&ground, progress),
-                    Err(_) => VerifyReport::default(),
-                });
+                let mut report = VerifyReport::default();
                 report.add(Finding { loss: Loss::Collection, subject, damage });
+                if let Ok((_, ground)) = self.with_place(name, collection::open_ground) {
+                    verify::walk_on(&ground, progress, &mut report);
+                }
                 Ok(Some(report))
             }
         }
@@ -114,7 +121,13 @@ fn salvage_collection(
         return Ok(report);
     };
     // Not by opening the tree, which would write it, and which refuses a log for one damaged message.
-    let log = Log::read(&generation::ground(&generation).join("db"))?;
+    let log = match Log::read(&generation::ground(&generation).join("db")) {
+        Ok(log) => log,
+        Err(error) => {
+            lost(&mut report, "log", Damage::File(error));
+            return Ok(report);
+        }
+    };
     if log.damaged > 0 {
         let (found, expected) = (log.damaged, 0);
         lost(
@@ -183,22 +196,30 @@ fn migrate_collection(place: Place<'_>, progress: Progress<'_>) -> Result<(), Ma
     else {
         return Err(damaged().into());
     };
+    if let Some(acknowledged) = acknowledged::read(ground.generation())?.filter(|&last| last > totals.batch) {
+        let (name, path) = (place.name.to_owned(), acknowledged::path(ground.generation()));
+        return Err(OpenError::BatchesLost { name, found: totals.batch, acknowledged, path }.into());
+    }
     let schema = Schema::new(created_ms, uuid);
     let next = number.next();
     let made = (|| {
         let fresh = place.ground(next)?;
         let mut refuse = |finding: Finding| Err(MaintenanceError::Source(finding.damage.into()));
-        let (changes, (exemplars, _)) = refill(&ground, &remains, &fresh, &schema, &mut refuse, progress)?;
-        if exemplars != totals.exemplars {
-            let (found, expected) = (exemplars, totals.exemplars);
+        let (changes, (exemplars, without_row)) =
+            refill(&ground, &remains, &fresh, &schema, &mut refuse, progress)?;
+        if exemplars - without_row != totals.exemplars {
+            let (found, expected) = (exemplars - without_row, totals.exemplars);
             return Err(place.damaged(Damage::Disagreement { what: "exemplars", found, expected }).into());
         }
         collection::finish_generation(place, fresh, changes)?;
         Ok(generation::set_current(place.home, next)?)
     })();
-    let gone = if made.is_ok() { number } else { next };
     drop(ground);
-    folder::remove(&gone.folder(place.home))?;
+    // After an error the switch may have been made all the same.
+    let kept = generation::current(place.home)?;
+    if let Some(kept) = kept.filter(|&kept| made.is_ok() || kept == number) {
+        generation::remove_others(place.home, kept)?;
+    }
     made
 }
 
@@ -239,7 +260,7 @@ fn refill(
                         lose(Finding { loss: Loss::Exemplar, subject, damage })?;
                         continue;
                     }
-                    without_row += u64::from(exemplar.rows.is_empty());
+                    without_row += u64::from(!exemplar.rows.iter().any(|(view, _)| view == View::CLEAN));
                     bytes += exemplar.image.len();
                     draft.restore(id, exemplar, times)?;
                     size += 1;

@@ -83,6 +83,11 @@ impl Models {
         self.entries.iter().find(|entry| entry.number == number)
     }
 
+    /// Whether its rows are served, were served before, or are being made; if not, they are being removed.
+    pub(crate) fn has_role(&self, number: u16) -> bool {
+        [Some(self.current), self.previous, self.building].contains(&Some(number))
+    }
+
     /// Whether what was read can be: every number once, every role a model that is there.
     pub(crate) fn is_sound(&self) -> bool {
         let once = self.entries.windows(2).all(|pair| pair[0].number < pair[1].number);

@@ -73,9 +73,7 @@ impl Store {
         folder::create(&collections)?;
         folder::sync_all(root)?;
         marker::write(root, moment::now_ms(), moment::uuid())?;
-        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            folder::sync(parent)?;
-        }
+        folder::sync_parent(root)?;
         Ok(Self { root: root.to_owned(), config, backend, lock: Arc::new(lock), open: Mutex::default() })
     }
 

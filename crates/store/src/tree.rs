@@ -213,6 +213,15 @@ impl From<Damage> for AccessError {
     }
 }
 
+impl From<AccessError> for Damage {
+    fn from(error: AccessError) -> Self {
+        match error {
+            AccessError::Tree(error) => Self::Unreadable(error),
+            AccessError::Damage(damage) => damage,
+        }
+    }
+}
+
 impl From<AccessError> for ReadError {
     fn from(error: AccessError) -> Self {
         match error {

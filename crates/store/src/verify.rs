@@ -12,9 +12,9 @@ use roaring::RoaringBitmap;
 
 use crate::key::{self, Namespace};
 use crate::record::StoredRecord;
-use crate::schema::{Models, Totals};
+use crate::schema::{Models, Schema, Totals};
 use crate::tree::{AccessError, Entries, Payload, Tree};
-use crate::{Damage, TagValue, container, value};
+use crate::{Damage, TagValue, catalog, container, value};
 
 /// Called with the number of entries looked at so far, every few thousand of them.
 pub(crate) type Progress<'a> = &'a mut dyn FnMut(u64);
@@ -23,20 +23,26 @@ const PROGRESS_EVERY: u64 = 4_096;
 
 /// Walks through a tree. It may be read meanwhile, but not written. Per exemplar it takes some 100 bytes of memory.
 pub(crate) fn walk(tree: &Tree, progress: Progress<'_>) -> VerifyReport {
-    let mut walk = Walk { tree, progress, entries: 0, report: VerifyReport::default() };
-    walk.all();
-    walk.report
+    let mut report = VerifyReport::default();
+    walk_on(tree, progress, &mut report);
+    report
+}
+
+/// As [`walk`], with findings added to those that there are.
+pub(crate) fn walk_on(tree: &Tree, progress: Progress<'_>, report: &mut VerifyReport) {
+    Walk { tree, progress, entries: 0, report }.all();
 }
 
 struct Walk<'a> {
     tree: &'a Tree,
     progress: Progress<'a>,
     entries: u64,
-    report: VerifyReport,
+    report: &'a mut VerifyReport,
 }
 
 impl Walk<'_> {
     fn all(&mut self) {
+        let _schema: Option<Schema> = self.meta(Schema::WHAT, &key::schema());
         let totals: Option<Totals> = self.meta(Totals::WHAT, &key::next());
         let models: Option<Models> = self.meta(Models::WHAT, &key::models());
         if models.as_ref().is_some_and(|models| !models.is_sound()) {
@@ -52,6 +58,12 @@ impl Walk<'_> {
         self.keys(&index, &records);
         self.contents(&index, &records);
         self.derived(&index, &records, &totals);
+        // Whatever keeps it from being opened is wrong, whether or not it was met above.
+        if self.report.is_clean()
+            && let Err(error) = catalog::load(self.tree)
+        {
+            self.access(Loss::Collection, "catalog".to_owned(), error);
+        }
         self.report.exemplars = index.live.len();
         self.report.batch = totals.batch;
     }
@@ -135,7 +147,7 @@ impl Walk<'_> {
     }
 
     fn records(&mut self, index: &Index) -> HashMap<ExemplarId, Brief> {
-        let mut records = HashMap::with_capacity(index.live.len() as usize);
+        let mut records = HashMap::new();
         self.each(StoredRecord::WHAT, key::RECORDS, Loss::Exemplar, |_, key, payload| {
             let id = key::id_of_record(key).ok_or(Damage::Decode { what: StoredRecord::WHAT })?;
             if id >= index.next_id {
@@ -168,13 +180,13 @@ impl Walk<'_> {
             hasher.update(payload);
             let bytes = bytes + payload.len() as u64;
             let Some(brief) = records.get(&id) else { return Ok(()) };
-            if number == expected && number + 1 == brief.chunks {
+            if number == expected && number.checked_add(1) == Some(brief.chunks) {
                 if bytes == u64::from(brief.image_bytes) && hasher.finalize() == brief.content {
                     whole.insert(id);
                     walk.report.image_bytes += bytes;
                 }
             } else {
-                open = Some((id, expected + u16::from(number == expected), hasher, bytes));
+                open = Some((id, expected.saturating_add(u16::from(number == expected)), hasher, bytes));
             }
             Ok(())
         });

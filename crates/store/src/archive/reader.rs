@@ -7,6 +7,7 @@ use super::frame::{Kind, Source};
 use super::writer::is_allowed;
 use crate::copy::Filler;
 use crate::ground::Ground;
+use crate::schema::Totals;
 use crate::tree::{AccessError, Changes};
 use crate::{OpenError, Store, StoreConfig, folder, key, limits, value};
 
@@ -54,9 +55,7 @@ pub fn restore(
             fs::remove_dir(root).map_err(|source| folder::FolderError::new("replacing", root, source))?;
         }
         fs::rename(&beside, root).map_err(|source| folder::FolderError::new("renaming", &beside, source))?;
-        if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-            folder::sync(parent)?;
-        }
+        folder::sync_parent(root)?;
         Ok(report)
     });
     if outcome.is_err()
@@ -145,7 +144,7 @@ impl<R: Read> Restoring<R> {
 /// Reads the entries of one collection into a tree; gives what is left to write.
 fn fill(source: &mut Source<impl Read>, ground: &Ground) -> Result<Changes, ArchiveError> {
     let mut filler = Filler::new(ground);
-    let mut totals = None;
+    let (mut totals, mut records) = (None, 0);
     let end = loop {
         match source.frame()? {
             (Kind::Entries, content) => {
@@ -157,6 +156,7 @@ fn fill(source: &mut Source<impl Read>, ground: &Ground) -> Result<Changes, Arch
                     if value::check("entry", key, value).is_err() {
                         return Err(source.damaged("the checksum of an entry is wrong"));
                     }
+                    records += u64::from(key::id_of_record(key).is_some());
                     if key == key::next() {
                         totals = Some(value[value::HEADER_BYTES..].to_vec());
                     }
@@ -172,10 +172,19 @@ fn fill(source: &mut Source<impl Read>, ground: &Ground) -> Result<Changes, Arch
         return Err(source.damaged("the digest of a collection is wrong"));
     }
     let totals = totals.ok_or_else(|| source.damaged("a collection has no batch number"))?;
+    let sums: Totals =
+        value::decode(Totals::WHAT, &totals).map_err(|_| source.damaged("a batch number cannot be read"))?;
+    // Before anything is made of them that grows with the number of exemplars.
+    if sums.exemplars > records {
+        return Err(source.damaged("a collection has fewer records than exemplars"));
+    }
     let mut changes = Changes::default();
     changes.put(key::next(), &totals);
     Ok(changes)
 }
+
+/// Longer than every key that is written: the longest are the names of tag values.
+const MAX_TREE_KEY_BYTES: usize = 512;
 
 /// The first entry of `bytes`, and what follows.
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
@@ -183,7 +192,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let (value_length, rest) = rest.split_first_chunk::<4>()?;
     let (key, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(*key_length)))?;
     let (value, rest) = rest.split_at_checked(u32::from_le_bytes(*value_length) as usize)?;
-    (value.len() <= limits::MAX_VALUE_BYTES).then_some((key, value, rest))
+    (key.len() <= MAX_TREE_KEY_BYTES && value.len() <= limits::MAX_VALUE_BYTES).then_some((key, value, rest))
 }
 
 fn unwritten(error: AccessError) -> ArchiveError {

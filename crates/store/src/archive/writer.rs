@@ -47,7 +47,8 @@ impl<W: Write> ArchiveWriter<W> {
 
     /// Adds everything of a collection, as it is after the newest batch.
     ///
-    /// Readers go on; writers wait until it is done. `progress` is called with the bytes written so far.
+    /// Readers go on; writers, and [`Collection::list`], wait until it is done. `progress` is called with the bytes
+    /// written so far; it must not use the collection.
     ///
     /// # Errors
     ///
@@ -59,6 +60,7 @@ impl<W: Write> ArchiveWriter<W> {
     ) -> Result<(), ArchiveError> {
         let name = collection.name();
         let failed = |source: MaintenanceError| ArchiveError::Collection { name: name.to_owned(), source };
+        collection.counted().map_err(|error| failed(MaintenanceError::source(error)))?;
         let settled = collection.settle().map_err(|error| failed(error.into()))?;
         self.sink.frame(Kind::Collection, name.as_bytes())?;
         let mut sum = Summing::default();

@@ -43,6 +43,9 @@ pub(crate) fn load(tree: &Tree) -> Result<(Catalog, TagNumbers), AccessError> {
         Some(payload) => value::decode(Totals::WHAT, &payload)?,
         None => return Err(Damage::Missing { what: Totals::WHAT }.into()),
     };
+    if totals.batch == u64::MAX {
+        return Err(Damage::Decode { what: Totals::WHAT }.into());
+    }
     let models: Models = match tree.get(Models::WHAT, &key::models())? {
         Some(payload) => value::decode(Models::WHAT, &payload)?,
         None => return Err(Damage::Missing { what: Models::WHAT }.into()),

@@ -4,13 +4,15 @@ use roaring::RoaringBitmap;
 
 use super::Collection;
 use super::open::Place;
+use super::write::Settled;
 use crate::acknowledged::Acknowledged;
 use crate::copy::{self, Filler};
+use crate::error::TreeFault;
 use crate::generation;
 use crate::ground::Ground;
 use crate::schema::Totals;
 use crate::tree::{AccessError, Changes};
-use crate::{Damage, MaintenanceError, OpenError, VerifyReport, folder, key, value, verify};
+use crate::{Damage, Finding, Loss, MaintenanceError, OpenError, VerifyReport, folder, key, value, verify};
 
 /// What compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +29,8 @@ impl Collection {
     /// Copies what is live into a new generation, compares the copy with the source, switches to it in one step and
     /// removes the old files: they only grow otherwise.
     ///
-    /// Readers go on; writers wait until it is done. It needs room for the copy. `progress` is called with the bytes
-    /// copied so far. Killed at any point, the collection is what it was before or what it is after.
+    /// Readers go on; writers, and [`Collection::list`], wait until it is done. It needs room for the copy. `progress`
+    /// is called with the bytes copied so far; it must not use the collection. Killed at any point, the collection is what it was before or what it is after.
     ///
     /// # Errors
     ///
@@ -52,25 +54,39 @@ impl Collection {
             let batch = settled.catalog().batch();
             let acknowledged = Acknowledged::start(new.generation(), batch)?;
             generation::set_ready(new.generation())?;
+            let after_bytes = folder::bytes(new.generation())?;
+            // Nothing may fail after this: whoever opens the collection takes the new generation.
             generation::set_current(&self.home, next)?;
-            Ok((new, live_bytes, acknowledged))
+            Ok((new, CompactReport { before_bytes, after_bytes, live_bytes }, acknowledged))
         });
-        let (new, live_bytes, acknowledged) = match made {
+        let (new, report, acknowledged) = match made {
             Ok(made) => made,
-            Err(error) => {
-                // Opening the collection removes what this cannot.
-                if let Err(error) = folder::remove(&next.folder(&self.home)) {
-                    tracing::warn!(?error, "leftovers of a compaction stay behind");
-                }
-                return Err(error);
-            }
+            Err(error) => return Err(self.abandoned(&mut settled, next, error)),
         };
-        let after_bytes = folder::bytes(new.generation())?;
         settled.writer.forget_all(&unseen);
         settled.durable.replace_file(acknowledged);
         *self.ground.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         old.retire();
-        Ok(CompactReport { before_bytes, after_bytes, live_bytes })
+        Ok(report)
+    }
+
+    /// Clears away what a compaction that failed has made.
+    fn abandoned(
+        &self,
+        settled: &mut Settled<'_>,
+        next: generation::Number,
+        error: MaintenanceError,
+    ) -> MaintenanceError {
+        // The switch may have been made, and only its being durable be in doubt. Both generations have the same now;
+        // what were written to the old one from here on could be lost.
+        if !matches!(generation::current(&self.home), Ok(Some(current)) if current != next) {
+            let cause = settled.writer.fault.get_or_insert_with(|| Arc::new(TreeFault::Replaced.into()));
+            tracing::error!(collection = self.name, %cause, "the collection is read-only");
+        } else if let Err(error) = folder::remove(&next.folder(&self.home)) {
+            // Opening the collection removes what this cannot.
+            tracing::warn!(?error, "leftovers of a compaction stay behind");
+        }
+        error
     }
 
     fn copied(
@@ -103,15 +119,23 @@ impl Collection {
     /// Walks through everything that is stored and compares it: chunks with their image's digest, bitmaps, keys and
     /// sums with the records, rows with the views.
     ///
-    /// Readers go on; writers wait until it is done. `progress` is called with the number of entries looked at.
+    /// Readers go on; writers, and [`Collection::list`], wait until it is done. `progress` is called with the number of
+    /// entries looked at; it must not use the collection.
     ///
     /// # Errors
     ///
     /// [`MaintenanceError`] when what was written before cannot be made durable. What is wrong with the collection
     /// is in the report.
     pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport, MaintenanceError> {
+        // Who waits for the count while this goes on would keep others from reading.
+        let counted = self.check.wait(self);
         let _settled = self.settle()?;
-        Ok(verify::walk(&self.ground(), progress))
+        let mut report = verify::walk(&self.ground(), progress);
+        if let (Err(error), true) = (counted, report.is_clean()) {
+            let (loss, subject) = (Loss::Collection, "count of records, keys and digests".to_owned());
+            report.add(Finding { loss, subject, damage: error.into() });
+        }
+        Ok(report)
     }
 
     pub(super) fn place(&self) -> Place<'_> {

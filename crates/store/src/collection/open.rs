@@ -182,9 +182,14 @@ fn make_ready(place: Place<'_>, ground: Ground, changes: Changes) -> Result<Stat
 /// Opens a collection that [`exists`].
 pub(crate) fn open(place: Place<'_>) -> Result<Collection, OpenError> {
     let number = ready_generation(place)?;
-    // Before the tree is opened: what they take may be the room that opening needs.
-    generation::remove_others(place.home, number)?;
-    let ground = place.ground(number)?;
+    let ground = match place.ground(number) {
+        Err(OpenError::DiskFull { .. }) => {
+            // What others take may be the room that opening needs.
+            generation::remove_others(place.home, number)?;
+            place.ground(number)?
+        }
+        ground => ground?,
+    };
     let schema = read_schema(place, &ground)?;
     let (catalog, tag_numbers) = catalog::load(&ground).map_err(|e| place.access(e))?;
     let found = catalog.batch();
@@ -196,6 +201,7 @@ pub(crate) fn open(place: Place<'_>) -> Result<Collection, OpenError> {
         Some(_) => {}
         None => tracing::warn!(collection = place.name, "the last acknowledged batch is not known"),
     }
+    generation::remove_others(place.home, number)?;
     // The same value again changes nothing, but a batch is logged and flushed however little it changes.
     let mut changes = Changes::default();
     let totals = value::encode(Totals::WHAT, &catalog.totals).map_err(|d| place.damaged(d))?;

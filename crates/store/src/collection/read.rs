@@ -169,11 +169,15 @@ impl Collection {
         ids: &[ExemplarId],
     ) -> Result<FeatureRows, ReadError> {
         let (number, dimension) = served_view(catalog, view)?;
+        let absent = catalog.without_row(catalog.current_model(), view);
         let ground = self.ground();
         let mut values = Vec::new();
         for &id in ids {
-            let row =
-                if catalog.live().contains(id) { ground.get(ROW, &key::row(number, id))? } else { None };
+            let row = if catalog.live().contains(id) && !absent.contains(id) {
+                ground.get(ROW, &key::row(number, id))?
+            } else {
+                None
+            };
             let row = row.ok_or_else(|| ReadError::NoRow { id, view: view.to_owned() })?;
             append_row(&mut values, &row, dimension)?;
         }

@@ -25,7 +25,11 @@ impl Collection {
         }
         self.remove_dropped()?;
         let edited = self.edit_models(|models| {
-            let known = models.entries.iter().find(|entry| entry.fingerprint() == *fingerprint);
+            // Rows of a model that is being dropped may be gone already, whatever the bitmaps say.
+            let known = models
+                .entries
+                .iter()
+                .find(|entry| models.has_role(entry.number) && entry.fingerprint() == *fingerprint);
             let known = known.map(|entry| entry.number);
             if known == Some(models.current) {
                 return Ok((models.current, false));
@@ -65,10 +69,10 @@ impl Collection {
         rows: &[(ExemplarId, Vec<f32>)],
     ) -> Result<u64, MaintenanceError> {
         let catalog = self.catalog();
-        let entry = catalog.models.get(model).ok_or(NO_MODEL)?;
+        let entry = catalog.models.get(model).filter(|_| catalog.models.has_role(model)).ok_or(NO_MODEL)?;
         admission::check_view_rows(view, rows, entry.dimension())?;
         let (added, ..) = self.commit(|draft| {
-            if draft.catalog().models.get(model).is_none() {
+            if !draft.catalog().models.has_role(model) {
                 return Ok(Err(NO_MODEL));
             }
             let live: Vec<_> =
@@ -94,7 +98,11 @@ impl Collection {
             models.building = None;
             Ok(((), true))
         })?;
-        self.remove_dropped()
+        if let Err(error) = self.remove_dropped() {
+            // The switch is made; the next rebuild goes on with removing.
+            tracing::warn!(collection = self.name, %error, "rows that are not needed stay behind");
+        }
+        Ok(())
     }
 
     /// Serves the rows of the model before the current one again; the current one becomes the one before.
@@ -175,13 +183,8 @@ impl Collection {
         loop {
             let catalog = self.catalog();
             let models = &catalog.models;
-            let roles = [Some(models.current), models.previous, models.building];
-            let Some(dropped) = models
-                .entries
-                .iter()
-                .map(|entry| entry.number)
-                .find(|&number| !roles.contains(&Some(number)))
-            else {
+            let mut numbers = models.entries.iter().map(|entry| entry.number);
+            let Some(dropped) = numbers.find(|&number| !models.has_role(number)) else {
                 return Ok(());
             };
             let view =

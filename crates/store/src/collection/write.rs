@@ -289,14 +289,18 @@ impl Collection {
         Arc::clone(writer.fault.get_or_insert(cause))
     }
 
-    /// Stops writers with everything before durable and published, unless an earlier write failed: then the newest
-    /// published state is what counts.
+    /// Stops writers with everything before durable and published. An error if a write has failed: what the tree has
+    /// then may be more than what readers see.
     pub(crate) fn settle(&self) -> Result<Settled<'_>, WriteError> {
         let mut durable = self.lock_durable();
         loop {
             let tip = self.lock_writer().tip.batch();
             self.flush_up_to(&mut durable, tip)?;
             let writer = self.lock_writer();
+            if let Some(cause) = &writer.fault {
+                // A part of a batch that failed may be in the tree.
+                return Err(WriteError::ReadOnly { cause: Arc::clone(cause) });
+            }
             // Nobody else flushes, but somebody may have applied meanwhile.
             if writer.tip.batch() == durable.batch {
                 return Ok(Settled { durable, writer });

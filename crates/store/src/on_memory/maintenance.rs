@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use super::database::{Place, create, place};
 use super::sample::{config, fingerprint};
 use super::workload::{Contents, History, Writer, contents};
-use crate::tree::memory::{EIO, ENOSPC, Effect, Fault};
-use crate::{Collection, MaintenanceError};
+use crate::tree::memory::{EIO, ENOSPC, Effect, Fault, Operation};
+use crate::{ArchiveWriter, Collection, MaintenanceError, WriteError};
 
 const BATCHES: usize = 5;
 
@@ -99,4 +99,23 @@ fn a_compaction_may_fail_or_crash_at_any_operation() {
 #[test]
 fn a_change_of_the_model_may_fail_or_crash_at_any_operation() {
     survives_each(there_and_back);
+}
+
+#[test]
+fn what_a_failed_write_left_is_neither_compacted_nor_backed_up() {
+    let (_folder, place, before) = origin();
+    let (store, things) = place.try_open(config()).unwrap();
+    place.memory.arm(Some(Fault { on: Some(Operation::Apply), nth: 1, effect: Effect::Fail(EIO) }));
+    let mut history = History::default();
+    Writer::new(2, 7).write(&things, &mut history);
+    assert_eq!(history.in_flight.len(), 1);
+    let refused = things.compact(&mut |_| {}).unwrap_err();
+    assert!(matches!(refused, MaintenanceError::Write(WriteError::ReadOnly { .. })), "{refused:?}");
+    assert!(ArchiveWriter::new(Vec::new()).unwrap().collection(&things, &mut |_| {}).is_err());
+    assert_eq!(contents(&things).unwrap(), before);
+    drop((store, things));
+    place.memory.arm(None);
+    place.memory.restart();
+    let (_store, things) = place.try_open(config()).unwrap();
+    assert_eq!(contents(&things).unwrap(), before);
 }

@@ -26,6 +26,8 @@ use crate::{Doubt, TreeError, value};
 
 const SEGMENT_BYTES: usize = 1 << 20;
 const SEGMENT_HEADER_BYTES: usize = 20;
+/// What is read at once where a disk fails: one of its sectors, mostly.
+const PIECE_BYTES: usize = 4_096;
 /// No message begins in the last bytes of a segment.
 const LEAST_MESSAGE_ROOM: usize = 32;
 
@@ -59,21 +61,22 @@ impl Log {
     pub(super) fn read(path: &Path) -> Result<Self, FolderError> {
         let failed = |source| FolderError::new("reading", path, source);
         let mut file = File::open(path).map_err(failed)?;
-        let mut segment = Vec::with_capacity(SEGMENT_BYTES);
-        let (mut found, mut damaged, mut offset) = (Vec::new(), 0, 0);
-        loop {
-            segment.clear();
-            file.by_ref().take(SEGMENT_BYTES as u64).read_to_end(&mut segment).map_err(failed)?;
-            if segment.is_empty() {
-                break;
-            }
+        let length = file.metadata().map_err(failed)?.len();
+        let (mut found, mut damaged) = (Vec::new(), 0);
+        for offset in (0..length).step_by(SEGMENT_BYTES) {
+            let place = Place { offset, length: (length - offset).min(SEGMENT_BYTES as u64) as u32 };
+            let segment = read_at(&mut file, place).unwrap_or_else(|error| {
+                tracing::warn!(path = %path.display(), offset, %error, "a part of a log cannot be read");
+                damaged += 1;
+                read_in_pieces(&mut file, place)
+            });
             damaged += scan(&segment, offset, &mut found);
-            offset += segment.len() as u64;
         }
         found.sort_unstable_by_key(|message| message.time);
         let mut play = Play { file: &mut file, entries: BTreeMap::new(), prefixes: HashMap::new() };
         for message in found {
-            play.message(message).map_err(failed)?;
+            // What lies in a bad part of the disk is lost, and nothing else.
+            damaged += u64::from(play.message(message).is_err());
         }
         let entries = Arc::new(play.entries);
         Ok(Self { entries, file: Arc::new(Mutex::new(file)), damaged })
@@ -175,6 +178,17 @@ fn read_at(file: &mut File, place: Place) -> std::io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(place.offset))?;
     file.read_exact(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Reads what can be read; the rest is zeros.
+fn read_in_pieces(file: &mut File, place: Place) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(place.length as usize);
+    for start in (0..place.length).step_by(PIECE_BYTES) {
+        let length = (place.length - start).min(PIECE_BYTES as u32);
+        let piece = read_at(file, Place { offset: place.offset + u64::from(start), length });
+        bytes.extend(piece.unwrap_or_else(|_| vec![0; length as usize]));
+    }
+    bytes
 }
 
 fn read_value(file: &Mutex<File>, place: Place) -> Result<Bytes, TreeError> {

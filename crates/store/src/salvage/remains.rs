@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use plugin_api::{ExemplarId, Fingerprint};
 use roaring::RoaringBitmap;
 
+use crate::collection::stored_id;
 use crate::draft::Times;
 use crate::key::{self, Namespace};
 use crate::old_format::Schema1;
@@ -135,27 +136,30 @@ impl Remains {
         &'a self,
         tree: &'a Tree,
     ) -> Result<impl Iterator<Item = Result<Found, Finding>> + 'a, AccessError> {
-        let mut records = Some(tree.prefix(StoredRecord::WHAT, key::RECORDS)?);
+        let mut records = tree.prefix(StoredRecord::WHAT, key::RECORDS)?;
         Ok(std::iter::from_fn(move || {
             loop {
-                let entries = records.as_mut()?;
+                let entries = &mut records;
                 match entries.next() {
                     Ok(None) => return None,
                     Ok(Some((key, payload))) => {
                         let id = key::id_of_record(&key);
                         let Some(id) = id.filter(|id| !self.deleted.contains(*id)) else { continue };
-                        let found = self.exemplar(tree, id, &payload);
-                        return Some(found.map_err(|damage| lost(id, damage)));
+                        match self.exemplar(tree, id, &payload) {
+                            // Another has its key now: it was deleted, and its data was still to be removed.
+                            Ok(Found { id: _, exemplar, .. }) if matches!(stored_id(tree, &exemplar.key), Ok(Some(now)) if now != id) =>
+                                {}
+                            found => return Some(found.map_err(|damage| lost(id, damage))),
+                        }
                     }
                     Err(AccessError::Damage(damage)) => {
                         let id = key::id_of_record(entries.key()).unwrap_or_default();
                         return Some(Err(lost(id, damage)));
                     }
+                    // A log goes on behind a part of the disk that cannot be read; a tree ends by itself.
                     Err(AccessError::Tree(error)) => {
-                        // It does not go on behind an error of the tree.
                         let id = key::id_of_record(entries.key()).unwrap_or_default();
-                        records = None;
-                        let subject = format!("every exemplar after {id}");
+                        let subject = format!("an exemplar after {id}");
                         let damage = Damage::Unreadable(error);
                         return Some(Err(Finding { loss: Loss::Exemplar, subject, damage }));
                     }

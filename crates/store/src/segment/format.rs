@@ -98,10 +98,10 @@ pub(crate) enum Flaw {
 }
 
 impl Flaw {
-    /// Whether the file will never be of use to this program. What cannot be read now may be readable later, and a
-    /// file in a newer format is of use to a newer program.
+    /// Whether the file will never be of use to this program. What cannot be read now may be readable later, a file in
+    /// a newer format is of use to a newer program, and one that is ahead of a state to a newer state.
     pub(crate) fn is_lasting(&self) -> bool {
-        !matches!(self, Self::Unreadable(_) | Self::Format { .. })
+        !matches!(self, Self::Unreadable(_) | Self::Format { .. } | Self::Ahead { .. })
     }
 }
 

@@ -73,3 +73,14 @@ fn a_database_of_format_2_is_opened() {
     let root = unpacked(2, folder.path());
     check(&Store::open(&root, config()).unwrap().collection("things").unwrap().unwrap());
 }
+
+#[test]
+fn a_database_of_format_1_that_lost_batches_is_not_migrated() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = unpacked(1, folder.path());
+    let log = root.join("collections/things/g000001/ground/db");
+    let content = std::fs::read(&log).unwrap();
+    std::fs::write(&log, &content[..content.len() / 2]).unwrap();
+    assert!(migrate(&root, &config(), &mut |_| {}).is_err());
+    assert!(matches!(Store::open(&root, config()), Err(OpenError::OlderFormat { found: 1, .. })));
+}
