@@ -37,8 +37,8 @@ fn collection(count: u64, label: impl Fn(u64) -> Option<String>) -> (TempDir, Co
     (folder, collection)
 }
 
-fn labelled(index: u64) -> Option<String> {
-    Some(GlyphSet::new(SEED).glyph(index).name.to_owned())
+fn name(index: u64) -> String {
+    GlyphSet::new(SEED).glyph(index).name.to_owned()
 }
 
 /// A search with few steps over everything, to which the method must have been applied.
@@ -78,7 +78,7 @@ fn answered(collection: &Collection, image: Image) -> Answer {
 /// The trigger's share is the query's standard deviation; where that is 0, all triggered images are one.
 #[test]
 fn constant_and_black_queries_are_answered_by_the_shortlist() {
-    let (_folder, collection) = collection(40, labelled);
+    let (_folder, collection) = collection(40, |index| Some(name(index)));
     let (height, width) = (glyph(0).height(), glyph(0).width());
     for value in [0, 128, 255] {
         fallen_back(&collection, Image::new(height, width, 1, vec![value; height * width]).unwrap());
@@ -87,7 +87,7 @@ fn constant_and_black_queries_are_answered_by_the_shortlist() {
 
 #[test]
 fn queries_of_another_size_or_in_colour_are_brought_to_the_models_input() {
-    let (_folder, collection) = collection(40, labelled);
+    let (_folder, collection) = collection(40, |index| Some(name(index)));
     for (height, width, channels) in [(2, 1, 1), (9, 70, 1), (64, 64, 3), (5, 3, 3)] {
         let samples = (0..height * width * channels).map(|n| (n * 37 % 251) as u8).collect();
         search(&collection, Image::new(height, width, channels, samples).unwrap());
@@ -96,7 +96,7 @@ fn queries_of_another_size_or_in_colour_are_brought_to_the_models_input() {
 
 #[test]
 fn a_query_that_is_stored_comes_first() {
-    let (_folder, collection) = collection(40, labelled);
+    let (_folder, collection) = collection(40, |index| Some(name(index)));
     for index in [0, 17, 39] {
         assert_eq!(search(&collection, glyph(index)).hits[0].key, format!("{index:03}"));
     }
@@ -104,7 +104,7 @@ fn a_query_that_is_stored_comes_first() {
 
 #[test]
 fn one_exemplar_is_its_own_neighbour() {
-    let (_folder, collection) = collection(1, labelled);
+    let (_folder, collection) = collection(1, |index| Some(name(index)));
     assert_eq!(fallen_back(&collection, glyph(5)).hits[0].key, "000");
 }
 
@@ -124,7 +124,7 @@ fn one_class_and_classes_that_the_model_does_not_know_are_answered() {
 
 #[test]
 fn an_empty_collection_has_no_neighbours() {
-    let (_folder, collection) = collection(0, labelled);
+    let (_folder, collection) = collection(0, |index| Some(name(index)));
     let answer = collection.search(&Query::decoded(glyph(0))).unwrap();
     assert!(answer.hits.is_empty());
 }
