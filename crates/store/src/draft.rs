@@ -423,8 +423,12 @@ impl<'a> Draft<'a> {
     }
 
     fn put_row(&mut self, number: u16, id: ExemplarId, row: &[f32]) {
-        let bytes: Vec<u8> = row.iter().flat_map(|number| number.to_le_bytes()).collect();
-        self.changes.put(key::row(number, id), &bytes);
+        if cfg!(target_endian = "little") {
+            self.changes.put(key::row(number, id), bytemuck::cast_slice(row));
+        } else {
+            let bytes: Vec<u8> = row.iter().flat_map(|number| number.to_le_bytes()).collect();
+            self.changes.put(key::row(number, id), &bytes);
+        }
     }
 
     fn put_name(&mut self, space: Namespace, name: &[u8], number: u32) {

@@ -24,14 +24,14 @@
 //!
 //! | what | small images (800 bytes) | large images (40 KiB) |
 //! | --- | --- | --- |
-//! | write, one writer | 49 to 51 MB/s, 17,500 exemplars/s | 180 to 300 MB/s |
-//! | write, two writers that share flushes | 57 MB/s | |
-//! | write, mode [`WriteMode::Bulk`] | 56 MB/s: the tree is what takes the time, not the flush | |
-//! | open 60,000 with mapped rows | 0.16 s | |
+//! | write, one writer | 44 to 51 MB/s, 15,000 to 18,000 exemplars/s | 270 to 300 MB/s |
+//! | write, two writers that share flushes | 46 to 57 MB/s | |
+//! | write, mode [`WriteMode::Bulk`] | 50 to 56 MB/s: the tree takes the time, not the flush | |
+//! | open 60,000 with mapped rows | 0.16 to 0.23 s | |
 //! | open 1,000,000 with mapped rows | 1.7 s; records and keys are counted beside, 2.8 s more | |
 //! | verify 60,000 | 0.6 s | |
-//! | compact 60,000 | 4.6 s | |
-//! | disk after writing 60,000, and after compaction | 2.1 and 1.9 times the data | |
+//! | compact 60,000 | 4.6 to 5.2 s | |
+//! | disk after writing 60,000, and after compaction | 2.1 and 1.7 to 1.9 times the data | |
 //! | disk after compaction of 1,000,000 | 1.8 times the data | |
 //!
 //! # Examples

@@ -7,7 +7,6 @@ mod disk;
 pub(crate) mod memory;
 mod open;
 
-use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
 use std::path::{Path, PathBuf};
 
@@ -29,7 +28,7 @@ pub(crate) type Bytes = sled::IVec;
 /// Changes that are made together. Of two changes to one key the later counts.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    writes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     bytes: usize,
 }
 
@@ -43,13 +42,13 @@ impl Changes {
     /// Stores a value that has its format and checksum already.
     pub(crate) fn put_sealed(&mut self, key: Vec<u8>, value: Vec<u8>) {
         self.bytes += key.len() + value.len();
-        self.writes.insert(key, Some(value));
+        self.writes.push((key, Some(value)));
     }
 
     /// Removes a key; one that is not there is no error.
     pub(crate) fn remove(&mut self, key: Vec<u8>) {
         self.bytes += key.len();
-        self.writes.insert(key, None);
+        self.writes.push((key, None));
     }
 
     /// Bytes of the keys and values given so far.
@@ -57,7 +56,7 @@ impl Changes {
         self.bytes
     }
 
-    /// Keys, ascending, with their values, or with nothing where a key is removed.
+    /// Keys in the order of the changes, with their values, or with nothing where a key is removed.
     pub(crate) fn into_writes(self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
         self.writes.into_iter()
     }
