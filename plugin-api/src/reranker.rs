@@ -194,6 +194,13 @@ pub enum RerankError {
         /// Its name.
         name: String,
     },
+    /// The method means nothing for this query.
+    Undefined {
+        /// The stage that found it out.
+        stage: &'static str,
+        /// Why, and what to do.
+        reason: &'static str,
+    },
     /// A number became NaN or infinite.
     NotFinite {
         /// The stage in which it did.
@@ -223,6 +230,7 @@ impl fmt::Display for RerankError {
                 write!(f, "{found} candidates, the reranker takes {most}; use a shorter shortlist")
             }
             Self::UnknownView { name } => write!(f, "the reranker knows no view \"{name}\""),
+            Self::Undefined { stage, reason } => write!(f, "{stage}: {reason}"),
             Self::NotFinite { stage } => {
                 write!(
                     f,
@@ -241,7 +249,10 @@ impl Error for RerankError {
             Self::Parameter(source) => Some(source),
             Self::Source { source, .. } => Some(source),
             Self::Model { source, .. } => Some(source.as_ref()),
-            Self::TooManyCandidates { .. } | Self::UnknownView { .. } | Self::NotFinite { .. } => None,
+            Self::TooManyCandidates { .. }
+            | Self::UnknownView { .. }
+            | Self::Undefined { .. }
+            | Self::NotFinite { .. } => None,
         }
     }
 }

@@ -81,7 +81,9 @@ fn constant_and_black_queries_are_answered_by_the_shortlist() {
     let (_folder, collection) = collection(40, |index| Some(name(index)));
     let (height, width) = (glyph(0).height(), glyph(0).width());
     for value in [0, 128, 255] {
-        fallen_back(&collection, Image::new(height, width, 1, vec![value; height * width]).unwrap());
+        let flat = Image::new(height, width, 1, vec![value; height * width]).unwrap();
+        let answer = fallen_back(&collection, flat);
+        assert!(answer.status.to_string().contains("of one colour"), "{}", answer.status);
     }
 }
 

@@ -13,6 +13,10 @@ use super::judge::{Evidence, Judge};
 use crate::random::{Random, Stream};
 use crate::{Omega, TmmConfig, TriggerSearch, deviation, disturbed_copies, optimise_trigger};
 
+/// A standard deviation of pixels in 0..1 below this is that of an image of one colour, resized: a single step of one
+/// of 784 8-bit pixels gives 1.4e-4.
+const LEAST_DEVIATION: f32 = 1e-4;
+
 /// One job on its way through the three stages.
 pub(crate) struct QueryRun<'a> {
     model: &'a Model,
@@ -93,6 +97,15 @@ impl<'a> QueryRun<'a> {
     fn trigger(&mut self, steps: &mut u64) -> Result<TriggeredQuery, Halt> {
         const STAGE: &str = "trigger";
         let query = self.model.prepare(self.job.query);
+        let omega = match self.config.omega {
+            Omega::QueryDeviation => deviation(&query),
+            Omega::Fixed(omega) => omega as f32,
+        };
+        if self.config.omega == Omega::QueryDeviation && omega < LEAST_DEVIATION {
+            let reason = "the query is of one colour, so that its standard deviation, the trigger's share, is 0; \
+                          give omega a number";
+            return Err(Halt::Failed(plugin_api::RerankError::Undefined { stage: STAGE, reason }));
+        }
         let mut random = Random::new(self.job.seed, Stream::Trigger);
         let mut start = query.clone();
         start.values_mut().iter_mut().for_each(|value| *value = random.unit());
@@ -105,10 +118,6 @@ impl<'a> QueryRun<'a> {
         let found = optimise_trigger(self.model, std::slice::from_ref(&query), start, &search, self.budget)
             .map_err(|error| Halt::of_step(STAGE, error))?;
         *steps = found.trace.len() as u64;
-        let omega = match self.config.omega {
-            Omega::QueryDeviation => deviation(&query),
-            Omega::Fixed(omega) => omega as f32,
-        };
         self.show_trigger(&found.pixels, &found.trace, omega);
         if found.completion != Completion::Complete {
             return Err(Halt::Spent(found.completion));
