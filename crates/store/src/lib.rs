@@ -28,9 +28,10 @@
 //! | write, two writers that share flushes | 46 to 57 MB/s | |
 //! | write, mode [`WriteMode::Bulk`] | 50 to 56 MB/s: the tree takes the time, not the flush | |
 //! | open 60,000 with mapped rows | 0.16 to 0.23 s | |
-//! | open 1,000,000 with mapped rows | 1.7 s; records and keys are counted beside, 2.8 s more | |
-//! | verify 60,000 | 0.6 s | |
-//! | compact 60,000 | 4.6 to 5.2 s | |
+//! | write 1,000,000, one writer | 32 MB/s: the tree is slower the larger it is | |
+//! | open 1,000,000 with mapped rows | 1.0 s; records and keys are counted beside, some 3 s more | |
+//! | verify 60,000; 1,000,000 | 0.6 s; 21 s | |
+//! | compact 60,000; 1,000,000 | 5 s; 122 s | |
 //! | disk after writing 60,000, and after compaction | 2.1 and 1.7 to 1.9 times the data | |
 //! | disk after compaction of 1,000,000 | 1.8 times the data | |
 //!
