@@ -28,7 +28,7 @@ pub(crate) fn run(args: &BackupArgs, global: &GlobalArgs, output: Output) -> any
             "a backup is nothing for a terminal; give a file, or redirect standard output"
         );
         let report = write(&store, &mut BufWriter::new(io::stdout().lock()), &files)?;
-        output.on_stderr().report(&BackupReport::of(&args.db, &args.file, report))?;
+        output.on_stderr().report(&BackupReport(Archived::new(&args.db, &args.file, report)))?;
         return Ok(Ending::Done);
     }
     building::ensure_outside(&args.db, &args.file)?;
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &BackupArgs, global: &GlobalArgs, output: Output) -> any
     let report = write(&store, &mut buffered, &files)?;
     drop(buffered);
     whole.finish(&file)?;
-    output.report(&BackupReport::of(&args.db, &args.file, report))?;
+    output.report(&BackupReport(Archived::new(&args.db, &args.file, report)))?;
     Ok(Ending::Done)
 }
 
@@ -48,18 +48,19 @@ fn write(store: &Store, to: &mut impl Write, files: &[(String, PathBuf)]) -> any
     Ok(report)
 }
 
+/// What an archive holds, and between which places it went.
 #[derive(Debug, Serialize)]
-struct BackupReport {
-    database: String,
+pub(crate) struct Archived {
+    pub(crate) database: String,
     file: String,
     collections: Vec<String>,
     exemplars: u64,
     files: Vec<String>,
-    bytes: u64,
+    pub(crate) bytes: u64,
 }
 
-impl BackupReport {
-    fn of(database: &Path, file: &Path, report: ArchiveReport) -> Self {
+impl Archived {
+    pub(crate) fn new(database: &Path, file: &Path, report: ArchiveReport) -> Self {
         Self {
             database: database.display().to_string(),
             file: file.display().to_string(),
@@ -69,17 +70,29 @@ impl BackupReport {
             bytes: report.bytes,
         }
     }
+
+    /// Its contents in words.
+    pub(crate) fn contents(&self) -> String {
+        format!(
+            "{} ({}) and {} of its models",
+            things(self.exemplars, "exemplar"),
+            self.collections.join(", "),
+            things(self.files.len() as u64, "file"),
+        )
+    }
 }
+
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct BackupReport(Archived);
 
 impl Report for BackupReport {
     fn text(&self) -> String {
         format!(
-            "wrote {} into {}: {} ({}) and {} of its models\n",
-            bytes(self.bytes),
-            if self.file == STREAM { "standard output".to_owned() } else { visible(&self.file) },
-            things(self.exemplars, "exemplar"),
-            self.collections.join(", "),
-            things(self.files.len() as u64, "file"),
+            "wrote {} into {}: {}\n",
+            bytes(self.0.bytes),
+            if self.0.file == STREAM { "standard output".to_owned() } else { visible(&self.0.file) },
+            self.0.contents(),
         )
     }
 }

@@ -5,13 +5,13 @@ use std::io::{self, BufReader, IsTerminal, Read};
 use std::path::Path;
 
 use anyhow::Context;
-use lookalike::{RestoreReport, StoreConfig, restore};
+use lookalike::{ArchiveReport, StoreConfig, restore};
 use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, RestoreArgs};
-use crate::backup::STREAM;
-use crate::output::{Output, Report, bytes, things, visible};
+use crate::backup::{Archived, STREAM};
+use crate::output::{Output, Report, bytes, visible};
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &RestoreArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
@@ -31,41 +31,26 @@ pub(crate) fn run(args: &RestoreArgs, global: &GlobalArgs, output: Output) -> an
         read(BufReader::new(file), &args.db, Some(length))
     };
     let report = report.with_context(|| format!("{} cannot be restored", args.file.display()))?;
-    output.report(&RestoreOutcome {
-        database: args.db.display().to_string(),
-        file: args.file.display().to_string(),
-        collections: report.collections,
-        exemplars: report.exemplars,
-        files: report.files,
-        bytes: report.bytes,
-    })?;
+    output.report(&RestoreOutcome(Archived::new(&args.db, &args.file, report)))?;
     Ok(Ending::Done)
 }
 
-fn read(from: impl Read, to: &Path, length: Option<u64>) -> anyhow::Result<RestoreReport> {
+fn read(from: impl Read, to: &Path, length: Option<u64>) -> anyhow::Result<ArchiveReport> {
     let mut progress = Progress::bytes("restore", length);
     Ok(restore(from, to, &StoreConfig::default(), &mut |done| progress.at(done))?)
 }
 
 #[derive(Debug, Serialize)]
-struct RestoreOutcome {
-    database: String,
-    file: String,
-    collections: Vec<String>,
-    exemplars: u64,
-    files: Vec<String>,
-    bytes: u64,
-}
+#[serde(transparent)]
+struct RestoreOutcome(Archived);
 
 impl Report for RestoreOutcome {
     fn text(&self) -> String {
         format!(
-            "made database {} of {}: {} ({}) and {} of its models, all verified\n",
-            visible(&self.database),
-            bytes(self.bytes),
-            things(self.exemplars, "exemplar"),
-            self.collections.join(", "),
-            things(self.files.len() as u64, "file"),
+            "made database {} of {}: {}, all verified\n",
+            visible(&self.0.database),
+            bytes(self.0.bytes),
+            self.0.contents(),
         )
     }
 }

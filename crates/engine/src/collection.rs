@@ -255,9 +255,10 @@ impl Collection {
         });
         self.advance(own.collect());
         // Rows that a repair had lost and that came with their images again lie among older ones.
+        let without_row = generation.without_row();
         let completed = |outcome: &Upserted| {
             matches!(outcome, Upserted::Relabelled(id) | Upserted::Unchanged(id)
-                if generation.lacks_row(*id))
+                if without_row.contains(*id))
         };
         if receipt.outcomes.iter().any(completed)
             && let Err(error) = self.reload(None)

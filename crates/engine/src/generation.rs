@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use plugin_api::{Embedder, ExemplarId, Reranker, View};
+use plugin_api::{Embedder, Reranker, View};
 use roaring::RoaringBitmap;
 use store::Catalog;
 
@@ -60,12 +60,7 @@ impl Generation {
         Self { catalog, clean, serving, whitening: OnceLock::new() }
     }
 
-    /// Whether an exemplar is there and its clean row is not: a repair may have lost it, and a rebuild makes it anew.
-    pub(crate) fn lacks_row(&self, id: ExemplarId) -> bool {
-        self.without_row().contains(id)
-    }
-
-    /// Exemplars that cannot be found, for want of a row.
+    /// Exemplars that cannot be found, for want of a clean row: a repair may have lost it, and a rebuild makes it anew.
     pub(crate) fn without_row(&self) -> Arc<RoaringBitmap> {
         self.catalog.without_row(self.catalog.current_model(), View::CLEAN)
     }

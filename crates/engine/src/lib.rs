@@ -55,8 +55,8 @@ pub use whitening::SHRINK;
 pub use store::{
     ArchiveError, ArchiveReport, CollectionStats, CompactReport, Damage, Doubt, Durability, DurabilityDemand,
     Finding, FolderError, Loss, MaintenanceError, Model, ModelRole, OpenError as StoreError, Page, ReadError,
-    Record, Refusal as ExemplarRefusal, RestoreReport, SalvageReport, Store, StoreConfig, TagValue,
-    VerifyReport, WriteError, WriteMode, migrate, restore, salvage,
+    Record, Refusal as ExemplarRefusal, SalvageReport, Store, StoreConfig, TagValue, VerifyReport,
+    WriteError, WriteMode, migrate, restore, salvage,
 };
 
 /// The plugin contract, so that an application needs no second dependency to bring a model.

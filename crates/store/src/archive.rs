@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub use reader::{RestoreReport, restore};
+pub use reader::restore;
 pub use writer::{ArchiveReport, ArchiveWriter};
 
 use crate::{Finding, MaintenanceError, OpenError, ReadError};

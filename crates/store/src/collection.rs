@@ -16,7 +16,7 @@ pub(crate) use open::{
     Place, beginning, create_from, exists, finish_generation, first_changes, open, open_ground, remove,
 };
 use plugin_api::Fingerprint;
-pub(crate) use read::{stored_id, stored_record};
+pub(crate) use read::{ROW, append_row, stored_id, stored_image, stored_record};
 pub(crate) use unpublished::Before;
 use unpublished::Unpublished;
 use write::{Durable, Writer};

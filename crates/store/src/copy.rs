@@ -1,5 +1,6 @@
 //! All entries of a tree, one after the other: the way of compaction, backup and restoring.
 
+use std::convert::Infallible;
 use std::ops::RangeFull;
 
 use plugin_api::ExemplarId;
@@ -18,6 +19,13 @@ pub(crate) struct Sum {
     pub(crate) entries: u64,
     pub(crate) bytes: u64,
     pub(crate) digest: [u8; 32],
+}
+
+impl Sum {
+    /// As archives keep it.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        [&self.entries.to_le_bytes()[..], &self.bytes.to_le_bytes(), &self.digest].concat()
+    }
 }
 
 /// A sum in the making.
@@ -47,17 +55,32 @@ impl Summing {
     }
 }
 
+/// Which side of a copy failed.
+#[derive(Debug)]
+pub(crate) enum CopyError<E> {
+    /// The tree that is copied.
+    Source(AccessError),
+    /// What the entries were handed to.
+    Target(E),
+}
+
+impl<E> From<AccessError> for CopyError<E> {
+    fn from(error: AccessError) -> Self {
+        Self::Source(error)
+    }
+}
+
 /// Hands every key and sealed value to `visit`, ascending, but what belongs to the exemplars `left_out`.
-pub(crate) fn each<E: From<AccessError>>(
+pub(crate) fn each<E>(
     tree: &Tree,
     left_out: &RoaringBitmap,
     mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
-) -> Result<(), E> {
+) -> Result<(), CopyError<E>> {
     let mut entries = tree.range("entry", RangeFull)?;
     while let Some((key, payload)) = entries.next()? {
         let exemplar: Option<ExemplarId> = key::exemplar(&key);
         if !exemplar.is_some_and(|id| left_out.contains(id)) {
-            visit(&key, payload.sealed())?;
+            visit(&key, payload.sealed()).map_err(CopyError::Target)?;
         }
     }
     Ok(())
@@ -66,11 +89,15 @@ pub(crate) fn each<E: From<AccessError>>(
 /// The sum of a tree.
 pub(crate) fn sum(tree: &Tree) -> Result<Sum, AccessError> {
     let mut sum = Summing::default();
-    each(tree, &RoaringBitmap::new(), |key, value| {
+    let summed = each(tree, &RoaringBitmap::new(), |key, value| {
         sum.add(key, value);
-        Ok::<_, AccessError>(())
-    })?;
-    Ok(sum.finish())
+        Ok::<_, Infallible>(())
+    });
+    match summed {
+        Ok(()) => Ok(sum.finish()),
+        Err(CopyError::Source(error)) => Err(error),
+        Err(CopyError::Target(never)) => match never {},
+    }
 }
 
 /// Fills a tree that nobody reads yet.

@@ -342,6 +342,10 @@ impl MaintenanceError {
     pub(crate) fn source(error: AccessError) -> Self {
         Self::Source(error.into())
     }
+
+    pub(crate) fn copy(error: AccessError) -> Self {
+        Self::Copy(error.into())
+    }
 }
 
 /// Something stored that cannot be right.

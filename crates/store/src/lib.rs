@@ -106,7 +106,7 @@ mod tree;
 mod value;
 mod verify;
 
-pub use archive::{ArchiveError, ArchiveReport, ArchiveWriter, RestoreReport, restore};
+pub use archive::{ArchiveError, ArchiveReport, ArchiveWriter, restore};
 pub use batch::{NewExemplar, Upserted, WriteBatch, WriteReceipt};
 pub use catalog::Catalog;
 pub use collection::{Collection, CompactReport};

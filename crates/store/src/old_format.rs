@@ -1,9 +1,9 @@
 //! Values as format 1 laid them out. They are read for ever; nothing writes them.
 
-use plugin_api::{Digest, Fingerprint};
 use serde::Deserialize;
 
 use crate::record::{StoredRecord, StoredTag};
+use crate::schema::StoredFingerprint;
 
 /// Its rows were all of one model, whose fingerprint was part of the schema.
 #[derive(Deserialize)]
@@ -12,21 +12,7 @@ pub(crate) struct Schema1 {
     pub(crate) created_ms: u64,
     pub(crate) uuid: [u8; 16],
     pub(crate) _chunk_bytes: u32,
-    model: String,
-    weights: [u8; 32],
-    preprocessing: [u8; 32],
-    dimension: u32,
-}
-
-impl Schema1 {
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
-        Fingerprint {
-            model: self.model.clone(),
-            weights: Digest(self.weights),
-            preprocessing: Digest(self.preprocessing),
-            dimension: self.dimension,
-        }
-    }
+    pub(crate) fingerprint: StoredFingerprint,
 }
 
 /// It said itself in which views it has rows.

@@ -16,7 +16,7 @@ use crate::collection::{self, Place};
 use crate::draft::Draft;
 use crate::generation;
 use crate::schema::{Models, Schema, Totals};
-use crate::tree::{AccessError, Changes, Tree};
+use crate::tree::{Changes, Tree};
 use crate::verify::Progress;
 use crate::{
     Catalog, Damage, Finding, Loss, MaintenanceError, OpenError, Store, StoreConfig, VerifyReport, catalog,
@@ -155,6 +155,10 @@ fn salvage_collection(
         (report.exemplars, report.without_row) = counts;
         Ok(changes)
     })?;
+    let (found, expected) = (report.exemplars, remains.totals.map_or(0, |totals| totals.exemplars));
+    if found < expected {
+        lost(&mut report, "a part", Damage::Disagreement { what: "exemplars", found, expected });
+    }
     Ok(report)
 }
 
@@ -233,12 +237,12 @@ fn refill(
     lose: &mut dyn FnMut(Finding) -> Result<(), MaintenanceError>,
     progress: Progress<'_>,
 ) -> Result<(Changes, (u64, u64)), MaintenanceError> {
-    let written = |error: AccessError| MaintenanceError::Copy(error.into());
     let totals = Totals { batch: remains.totals.map_or(0, |totals| totals.batch), ..Totals::default() };
     let models = Models::new(&remains.fingerprint, moment::now_ms());
-    let first = collection::beginning(schema, &models, totals).map_err(|d| written(d.into()))?;
-    fresh.apply(first).map_err(|e| written(e.into()))?;
-    let (mut state, mut tag_numbers) = catalog::load(fresh).map_err(written)?;
+    let first =
+        collection::beginning(schema, &models, totals).map_err(|d| MaintenanceError::copy(d.into()))?;
+    fresh.apply(first).map_err(|e| MaintenanceError::copy(e.into()))?;
+    let (mut state, mut tag_numbers) = catalog::load(fresh).map_err(MaintenanceError::copy)?;
     let mut keys = HashSet::new();
     let (mut count, mut without_row, mut batches) = (0, 0, 0);
     let mut walk = remains.walk(ground).map_err(MaintenanceError::source)?;
@@ -275,16 +279,16 @@ fn refill(
         }
         draft.keep_batch_number();
         if let Some(finished) = draft.finish()? {
-            fresh.apply(finished.changes).map_err(|e| written(e.into()))?;
+            fresh.apply(finished.changes).map_err(|e| MaintenanceError::copy(e.into()))?;
             catalog::renumber(&mut tag_numbers, finished.tag_numbers);
             state = finished.catalog;
             batches += 1;
             if batches % FLUSH_EVERY_BATCHES == 0 {
-                fresh.flush().map_err(|e| written(e.into()))?;
+                fresh.flush().map_err(|e| MaintenanceError::copy(e.into()))?;
             }
         }
         if size == 0 {
-            let changes = last_changes(&state).map_err(|d| written(d.into()))?;
+            let changes = last_changes(&state).map_err(|d| MaintenanceError::copy(d.into()))?;
             return Ok((changes, (count, without_row)));
         }
     }

@@ -38,35 +38,51 @@ pub(crate) struct Models {
 pub(crate) struct StoredModel {
     pub(crate) number: u16,
     pub(crate) created_ms: u64,
-    name: String,
+    fingerprint: StoredFingerprint,
+}
+
+/// A fingerprint, laid out as in every format.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoredFingerprint {
+    model: String,
     weights: [u8; 32],
     preprocessing: [u8; 32],
     dimension: u32,
 }
 
-impl StoredModel {
-    pub(crate) fn new(number: u16, fingerprint: &Fingerprint, created_ms: u64) -> Self {
+impl From<&Fingerprint> for StoredFingerprint {
+    fn from(fingerprint: &Fingerprint) -> Self {
         Self {
-            number,
-            created_ms,
-            name: fingerprint.model.clone(),
+            model: fingerprint.model.clone(),
             weights: fingerprint.weights.0,
             preprocessing: fingerprint.preprocessing.0,
             dimension: fingerprint.dimension,
         }
     }
+}
 
-    pub(crate) fn fingerprint(&self) -> Fingerprint {
+impl StoredFingerprint {
+    pub(crate) fn get(&self) -> Fingerprint {
         Fingerprint {
-            model: self.name.clone(),
+            model: self.model.clone(),
             weights: Digest(self.weights),
             preprocessing: Digest(self.preprocessing),
             dimension: self.dimension,
         }
     }
+}
+
+impl StoredModel {
+    pub(crate) fn new(number: u16, fingerprint: &Fingerprint, created_ms: u64) -> Self {
+        Self { number, created_ms, fingerprint: fingerprint.into() }
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint.get()
+    }
 
     pub(crate) fn dimension(&self) -> usize {
-        self.dimension as usize
+        self.fingerprint.dimension as usize
     }
 }
 

@@ -62,7 +62,7 @@ impl Walk<'_> {
         if self.report.is_clean()
             && let Err(error) = catalog::load(self.tree)
         {
-            self.access(Loss::Collection, "catalog".to_owned(), error);
+            self.add(Loss::Collection, "catalog", error.into());
         }
         self.report.exemplars = index.live.len();
         self.report.batch = totals.batch;
@@ -81,16 +81,9 @@ impl Walk<'_> {
         match found {
             Ok(content) => Some(content),
             Err(error) => {
-                self.access(Loss::Collection, what.to_owned(), error);
+                self.add(Loss::Collection, what, error.into());
                 None
             }
-        }
-    }
-
-    fn access(&mut self, loss: Loss, subject: String, error: AccessError) {
-        match error {
-            AccessError::Damage(damage) => self.add(loss, subject, damage),
-            AccessError::Tree(error) => self.add(loss, subject, Damage::Unreadable(error)),
         }
     }
 
@@ -104,14 +97,14 @@ impl Walk<'_> {
     ) {
         let mut entries: Entries = match self.tree.prefix(what, prefix) {
             Ok(entries) => entries,
-            Err(error) => return self.access(loss, what.to_owned(), error),
+            Err(error) => return self.add(loss, what, error.into()),
         };
         loop {
             let damage = match entries.next() {
                 Ok(None) => return,
                 Ok(Some((key, payload))) => look(self, &key, &payload).err(),
                 Err(AccessError::Damage(damage)) => Some(damage),
-                Err(error @ AccessError::Tree(_)) => return self.access(loss, what.to_owned(), error),
+                Err(error @ AccessError::Tree(_)) => return self.add(loss, what, error.into()),
             };
             if let Some(damage) = damage {
                 self.add(loss, key::describe(entries.key()), damage);
@@ -220,9 +213,7 @@ impl Walk<'_> {
             let met = met.remove(&(number as u16)).unwrap_or_default();
             let absent = index.absent.get(&number).cloned().unwrap_or_default();
             // The rows of a model that is being removed go before its name.
-            let is_dropped =
-                ![Some(models.current), models.previous, models.building].contains(&Some(*model));
-            if !is_dropped {
+            if models.has_role(*model) {
                 for id in &index.live - &absent - &met {
                     let subject = format!("row of exemplar {id} in view \"{name}\" of model {model}");
                     self.add(Loss::Features, subject, Damage::Missing { what: "feature row" });

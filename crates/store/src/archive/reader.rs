@@ -2,27 +2,14 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::ArchiveError;
 use super::frame::{Kind, Source};
 use super::writer::is_allowed;
+use super::{ArchiveError, ArchiveReport};
 use crate::copy::Filler;
 use crate::ground::Ground;
 use crate::schema::Totals;
 use crate::tree::{AccessError, Changes};
 use crate::{OpenError, Store, StoreConfig, folder, key, limits, value};
-
-/// What was restored.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RestoreReport {
-    /// Names of the collections.
-    pub collections: Vec<String>,
-    /// Exemplars in them.
-    pub exemplars: u64,
-    /// Names of the files beside them.
-    pub files: Vec<String>,
-    /// Bytes of the archive.
-    pub bytes: u64,
-}
 
 /// Makes a database in `root`, which must be absent or empty, of an archive, and verifies all of it. `progress` is called with
 /// the bytes read so far.
@@ -38,7 +25,7 @@ pub fn restore(
     root: &Path,
     config: &StoreConfig,
     progress: &mut dyn FnMut(u64),
-) -> Result<RestoreReport, ArchiveError> {
+) -> Result<ArchiveReport, ArchiveError> {
     let source = Source::new(archive)?;
     if root.exists() && (!root.is_dir() || !folder::entries(root)?.is_empty()) {
         return Err(ArchiveError::Occupied { path: root.to_owned() });
@@ -48,7 +35,7 @@ pub fn restore(
     let beside = root.with_file_name(name);
     folder::remove(&beside)?;
     let outcome =
-        Restoring { source, root: beside.clone(), report: RestoreReport::default() }.run(config, progress);
+        Restoring { source, root: beside.clone(), report: ArchiveReport::default() }.run(config, progress);
     let outcome = outcome.and_then(|report| {
         folder::sync_all(&beside)?;
         if root.exists() {
@@ -69,7 +56,7 @@ pub fn restore(
 struct Restoring<R> {
     source: Source<R>,
     root: PathBuf,
-    report: RestoreReport,
+    report: ArchiveReport,
 }
 
 impl<R: Read> Restoring<R> {
@@ -77,7 +64,7 @@ impl<R: Read> Restoring<R> {
         mut self,
         config: &StoreConfig,
         progress: &mut dyn FnMut(u64),
-    ) -> Result<RestoreReport, ArchiveError> {
+    ) -> Result<ArchiveReport, ArchiveError> {
         let store = Store::create(&self.root, config.clone())?;
         let mut file: Option<File> = None;
         loop {
@@ -168,7 +155,7 @@ fn fill(source: &mut Source<impl Read>, ground: &Ground) -> Result<Changes, Arch
         }
     };
     let sum = filler.finish().map_err(unwritten)?;
-    if end != [&sum.entries.to_le_bytes()[..], &sum.bytes.to_le_bytes(), &sum.digest].concat() {
+    if end != sum.to_bytes() {
         return Err(source.damaged("the digest of a collection is wrong"));
     }
     let totals = totals.ok_or_else(|| source.damaged("a collection has no batch number"))?;

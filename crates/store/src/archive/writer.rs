@@ -6,8 +6,7 @@ use roaring::RoaringBitmap;
 
 use super::ArchiveError;
 use super::frame::{FULL_BYTES, Kind, Sink};
-use crate::copy::{self, Summing};
-use crate::tree::AccessError;
+use crate::copy::{self, CopyError, Summing};
 use crate::{Collection, MaintenanceError, store};
 
 /// Writes an archive: collections and files, one after the other, then [`ArchiveWriter::finish`].
@@ -77,18 +76,16 @@ impl<W: Write> ArchiveWriter<W> {
                 full.clear();
                 progress(sink.bytes);
             }
-            Ok::<_, BackupError>(())
+            Ok::<_, ArchiveError>(())
         })
         .map_err(|error| match error {
-            BackupError::Archive(error) => error,
-            BackupError::Source(error) => failed(MaintenanceError::source(error)),
+            CopyError::Target(error) => error,
+            CopyError::Source(error) => failed(MaintenanceError::source(error)),
         })?;
         if !full.is_empty() {
             self.sink.frame(Kind::Entries, &full)?;
         }
-        let sum = sum.finish();
-        let end = [&sum.entries.to_le_bytes()[..], &sum.bytes.to_le_bytes(), &sum.digest].concat();
-        self.sink.frame(Kind::CollectionEnd, &end)?;
+        self.sink.frame(Kind::CollectionEnd, &sum.finish().to_bytes())?;
         self.report.collections.push(name.to_owned());
         self.report.exemplars += settled.catalog().len();
         progress(self.sink.bytes);
@@ -138,22 +135,4 @@ pub(super) fn is_allowed(name: &str) -> bool {
         && is_plain
         && !name.contains('\\')
         && first.is_some_and(|first| !store::OWN_FILES.contains(&first))
-}
-
-/// Which side of a backup failed.
-enum BackupError {
-    Archive(ArchiveError),
-    Source(AccessError),
-}
-
-impl From<AccessError> for BackupError {
-    fn from(error: AccessError) -> Self {
-        Self::Source(error)
-    }
-}
-
-impl From<ArchiveError> for BackupError {
-    fn from(error: ArchiveError) -> Self {
-        Self::Archive(error)
-    }
 }

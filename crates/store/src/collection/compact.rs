@@ -6,7 +6,7 @@ use super::Collection;
 use super::open::Place;
 use super::write::Settled;
 use crate::acknowledged::Acknowledged;
-use crate::copy::{self, Filler};
+use crate::copy::{self, CopyError, Filler};
 use crate::error::TreeFault;
 use crate::generation;
 use crate::ground::Ground;
@@ -100,12 +100,16 @@ impl Collection {
         let new = place.ground(next)?;
         let mut filler = Filler::new(&new);
         copy::each(old, unseen, |key, sealed| {
-            filler.put(key, sealed).map_err(CopyError::Target)?;
+            filler.put(key, sealed)?;
             progress(filler.bytes());
-            Ok::<_, CopyError>(())
+            Ok::<_, AccessError>(())
+        })
+        .map_err(|error| match error {
+            CopyError::Source(error) => MaintenanceError::source(error),
+            CopyError::Target(error) => MaintenanceError::copy(error),
         })?;
-        let sum = filler.finish().map_err(CopyError::Target)?;
-        if copy::sum(&new).map_err(CopyError::Target)? != sum {
+        let sum = filler.finish().map_err(MaintenanceError::copy)?;
+        if copy::sum(&new).map_err(MaintenanceError::copy)? != sum {
             return Err(MaintenanceError::Differs { path: new.generation().to_owned() });
         }
         // Nothing new is written, but the flush shows whether the new tree is as safe as the old one.
@@ -145,27 +149,6 @@ impl Collection {
             config: &self.config,
             backend: &self.backend,
             lock: &self.lock,
-        }
-    }
-}
-
-/// Which side of a copy failed.
-enum CopyError {
-    Source(AccessError),
-    Target(AccessError),
-}
-
-impl From<AccessError> for CopyError {
-    fn from(error: AccessError) -> Self {
-        Self::Source(error)
-    }
-}
-
-impl From<CopyError> for MaintenanceError {
-    fn from(error: CopyError) -> Self {
-        match error {
-            CopyError::Source(error) => Self::source(error),
-            CopyError::Target(error) => Self::Copy(error.into()),
         }
     }
 }

@@ -9,11 +9,11 @@ use super::Collection;
 use crate::record::StoredRecord;
 use crate::tree::{AccessError, Payload, Tree};
 use crate::{
-    Catalog, CollectionStats, Damage, MAX_PAGE_ENTRIES, Page, ReadError, Record, content_digest, folder, key,
-    value,
+    Catalog, CollectionStats, Damage, MAX_IMAGE_BYTES, MAX_PAGE_ENTRIES, Page, ReadError, Record,
+    content_digest, folder, key, value,
 };
 
-const ROW: &str = "feature row";
+pub(crate) const ROW: &str = "feature row";
 const CHUNK: &str = "image";
 const USER_KEY: &str = "key";
 const CONTENT: &str = "content digest";
@@ -32,6 +32,23 @@ pub(crate) fn stored_id(tree: &Tree, user_key: &str) -> Result<Option<ExemplarId
         return Ok(None);
     };
     Ok(Some(value::decode_u32(USER_KEY, &payload)?))
+}
+
+/// The image of a record, put together from its chunks and compared with its digest.
+pub(crate) fn stored_image(
+    tree: &Tree,
+    id: ExemplarId,
+    record: &StoredRecord,
+) -> Result<Vec<u8>, AccessError> {
+    let mut image = Vec::with_capacity((record.image_bytes as usize).min(MAX_IMAGE_BYTES));
+    for number in 0..record.chunks {
+        let chunk = tree.get(CHUNK, &key::chunk(id, number))?;
+        image.extend_from_slice(&chunk.ok_or(Damage::Missing { what: CHUNK })?);
+    }
+    if content_digest(&image).0 != record.content {
+        return Err(Damage::Checksum { what: CHUNK }.into());
+    }
+    Ok(image)
 }
 
 impl Collection {
@@ -135,16 +152,7 @@ impl Collection {
         let Some(record) = self.stored_record_in(catalog, id)? else {
             return Ok(None);
         };
-        let ground = self.ground();
-        let mut image = Vec::with_capacity(record.image_bytes as usize);
-        for number in 0..record.chunks {
-            let chunk = ground.get(CHUNK, &key::chunk(id, number))?;
-            image.extend_from_slice(&chunk.ok_or(Damage::Missing { what: CHUNK })?);
-        }
-        if content_digest(&image).0 != record.content {
-            return Err(Damage::Checksum { what: CHUNK }.into());
-        }
-        Ok(Some(image))
+        Ok(Some(stored_image(&self.ground(), id, &record)?))
     }
 
     /// Rows of `ids` in a view, in their order, `[ids, dimension]`. An id may come twice.
@@ -313,7 +321,8 @@ pub(super) fn served_view(catalog: &Catalog, view: &str) -> Result<(u16, usize),
     Ok((number, catalog.fingerprint().dimension as usize))
 }
 
-fn append_row(values: &mut Vec<f32>, row: &Payload, dimension: usize) -> Result<(), Damage> {
+/// Adds the values of a stored row, which must be as many as `dimension`.
+pub(crate) fn append_row(values: &mut Vec<f32>, row: &Payload, dimension: usize) -> Result<(), Damage> {
     let (numbers, []) = row.as_chunks::<4>() else {
         return Err(Damage::Decode { what: ROW });
     };

@@ -2,12 +2,26 @@
 
 use std::thread;
 
-use super::database::{create, open, place};
+use super::database::{Place, create, open, place};
 use super::sample::{exemplar, upserts};
-use crate::WriteError;
 use crate::tree::memory::{EIO, Effect, Fault, Operation};
+use crate::{Collection, WriteError, WriteReceipt};
 
 const WRITERS: u64 = 12;
+
+type Outcome = Result<WriteReceipt, WriteError>;
+
+/// Writers of one exemplar each, all of which have applied theirs.
+fn waiting_writers<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    place: &Place,
+    things: &'scope Collection,
+) -> Vec<thread::ScopedJoinHandle<'scope, Outcome>> {
+    let write = |number| move || things.write(upserts(vec![exemplar(&format!("k{number}"), number)]));
+    let threads = (0..WRITERS).map(|number| scope.spawn(write(number))).collect();
+    place.memory.wait_for(Operation::Apply, WRITERS);
+    threads
+}
 
 #[test]
 fn writers_that_wait_at_the_same_time_share_a_flush() {
@@ -16,13 +30,7 @@ fn writers_that_wait_at_the_same_time_share_a_flush() {
     place.memory.arm(None);
     place.memory.gate_flushes(true);
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..WRITERS)
-            .map(|number| {
-                let things = &things;
-                scope.spawn(move || things.write(upserts(vec![exemplar(&format!("k{number}"), number)])))
-            })
-            .collect();
-        place.memory.wait_for(Operation::Apply, WRITERS);
+        let threads = waiting_writers(scope, &place, &things);
         let (seen, ended) =
             (things.catalog().len(), threads.iter().filter(|thread| thread.is_finished()).count());
         place.memory.gate_flushes(false);
@@ -60,13 +68,7 @@ fn a_shared_flush_that_fails_fails_all_who_wait_for_it() {
     place.memory.arm(Some(Fault { on: Some(Operation::Flush), nth: 1, effect: Effect::Fail(EIO) }));
     place.memory.gate_flushes(true);
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..WRITERS)
-            .map(|number| {
-                let things = &things;
-                scope.spawn(move || things.write(upserts(vec![exemplar(&format!("k{number}"), number)])))
-            })
-            .collect();
-        place.memory.wait_for(Operation::Apply, WRITERS);
+        let threads = waiting_writers(scope, &place, &things);
         place.memory.gate_flushes(false);
         for thread in threads {
             assert!(matches!(thread.join().unwrap(), Err(WriteError::Failed(_))));

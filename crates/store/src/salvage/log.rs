@@ -4,9 +4,10 @@
 //! A log is a row of segments of 1 MiB: a header of 20 bytes, then messages. A message has a CRC-32, a kind, its length,
 //! the number of its segment in the order of writing (which says, with its place in the segment, when it was written),
 //! and the page it is about. Of the kinds, two hold entries: a node is all that a page has, a link one key set or
-//! removed. Segments are used again, so that messages of different times lie side by side; played in the order of
-//! their writing they give what the tree held, but for those that are damaged. Every value of ours has a checksum over
-//! itself and its key, so that nothing wrong is taken for right.
+//! removed. Segments are used again, so that messages of different times lie side by side: what a segment was given
+//! last may end in the middle of an older message, and whole older ones may follow. Played in the order of their
+//! writing, the messages give what the tree held, but for those that are damaged. Every value of ours has a checksum
+//! over itself and its key, so that nothing wrong is taken for right.
 
 mod message;
 
@@ -28,7 +29,7 @@ const SEGMENT_BYTES: usize = 1 << 20;
 const SEGMENT_HEADER_BYTES: usize = 20;
 /// What is read at once where a disk fails: one of its sectors, mostly.
 const PIECE_BYTES: usize = 4_096;
-/// No message begins in the last bytes of a segment.
+/// No message begins in the last bytes of a full segment.
 const LEAST_MESSAGE_ROOM: usize = 32;
 
 /// The entries of a log. Per entry it takes some 100 bytes of memory; values stay in the file.
@@ -56,13 +57,19 @@ struct Found {
     body: Place,
 }
 
+impl Found {
+    fn segment(&self) -> u64 {
+        self.time / SEGMENT_BYTES as u64
+    }
+}
+
 impl Log {
     /// Reads all of a log.
     pub(super) fn read(path: &Path) -> Result<Self, FolderError> {
         let failed = |source| FolderError::new("reading", path, source);
         let mut file = File::open(path).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
-        let (mut found, mut damaged) = (Vec::new(), 0);
+        let (mut found, mut ends, mut damaged) = (Vec::new(), Vec::new(), 0);
         for offset in (0..length).step_by(SEGMENT_BYTES) {
             let place = Place { offset, length: (length - offset).min(SEGMENT_BYTES as u64) as u32 };
             let segment = read_at(&mut file, place).unwrap_or_else(|error| {
@@ -70,8 +77,13 @@ impl Log {
                 damaged += 1;
                 read_in_pieces(&mut file, place)
             });
-            damaged += scan(&segment, offset, &mut found);
+            let gaps = scan(&segment, offset, &mut found);
+            damaged += gaps.within;
+            ends.extend(gaps.end);
         }
+        // Only the newest segment may be full of what it was before.
+        let newest = found.iter().map(Found::segment).max();
+        damaged += ends.into_iter().filter(|&end| Some(end) != newest).count() as u64;
         found.sort_unstable_by_key(|message| message.time);
         let mut play = Play { file: &mut file, entries: BTreeMap::new(), prefixes: HashMap::new() };
         for message in found {
@@ -83,22 +95,30 @@ impl Log {
     }
 }
 
-/// Finds the messages of a segment that begins at `offset`. Gives the number of places where there should be one.
-fn scan(segment: &[u8], offset: u64, found: &mut Vec<Found>) -> u64 {
-    let mut damaged = 0;
-    let mut at = SEGMENT_HEADER_BYTES;
-    let mut is_lost = false;
-    while at + LEAST_MESSAGE_ROOM <= segment.len() {
+/// What is no message in a segment.
+#[derive(Debug, Default)]
+struct Gaps {
+    /// Those between messages of one time.
+    within: u64,
+    /// The number of the segment when it was last written, if it does not end with a message.
+    end: Option<u64>,
+}
+
+/// Finds the messages of a segment that begins at `offset`.
+fn scan(segment: &[u8], offset: u64, found: &mut Vec<Found>) -> Gaps {
+    let mut gaps = Gaps::default();
+    let (mut at, mut number, mut is_gap) = (SEGMENT_HEADER_BYTES, 0, false);
+    while at < segment.len() && at + LEAST_MESSAGE_ROOM <= SEGMENT_BYTES {
         let Some((header, body)) = Header::read(&segment[at..]) else {
-            // The rest of a segment that was not filled is zeros or what was there before; a message that is cut off
-            // or damaged is the same to the eye. Whole ones may follow.
-            damaged +=
-                u64::from(!is_lost && segment[at..].iter().take(LEAST_MESSAGE_ROOM).any(|byte| *byte != 0));
-            is_lost = true;
+            // A message that is cut off is the same to the eye as one that is damaged, and as what was there before.
+            // Whole ones may follow. Zeros are what was never written.
+            is_gap |= segment[at] != 0;
             at += 1;
             continue;
         };
-        is_lost = false;
+        gaps.within += u64::from(is_gap && header.segment >= number);
+        is_gap = false;
+        number = header.segment.max(number);
         if let Some(is_node) = header.is_node() {
             found.push(Found {
                 time: header.segment.saturating_mul(SEGMENT_BYTES as u64).saturating_add(at as u64),
@@ -112,7 +132,8 @@ fn scan(segment: &[u8], offset: u64, found: &mut Vec<Found>) -> u64 {
             break;
         }
     }
-    damaged
+    gaps.end = is_gap.then_some(number);
+    gaps
 }
 
 /// Messages being played.

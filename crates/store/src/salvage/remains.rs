@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use plugin_api::{ExemplarId, Fingerprint};
 use roaring::RoaringBitmap;
 
-use crate::collection::stored_id;
+use crate::collection::{ROW, append_row, stored_id, stored_image};
 use crate::draft::Times;
 use crate::key::{self, Namespace};
 use crate::old_format::Schema1;
 use crate::record::StoredRecord;
 use crate::schema::{Models, Schema, Totals};
 use crate::tree::{AccessError, Entries, Payload, Tree};
-use crate::{Damage, Finding, Loss, NewExemplar, container, content_digest, value};
+use crate::{Damage, Finding, Loss, NewExemplar, container, value};
 
 /// What is known of a collection as a whole.
 pub(super) struct Remains {
@@ -24,6 +24,7 @@ pub(super) struct Remains {
     /// Names of the current model's views by their number.
     views: BTreeMap<u16, String>,
     deleted: RoaringBitmap,
+    /// The highest id with a record, where the totals are lost.
     highest: ExemplarId,
 }
 
@@ -70,7 +71,7 @@ impl Remains {
 
     fn of_first(schema: &Payload) -> Option<Self> {
         let schema: Schema1 = value::decode(Schema::WHAT, schema).ok()?;
-        let mut remains = Self::new(false, schema.fingerprint());
+        let mut remains = Self::new(false, schema.fingerprint.get());
         remains.views = BTreeMap::from([(0, String::new())]);
         (schema.magic == Schema::MAGIC).then_some(())?;
         (remains.created_ms, remains.uuid) = (Some(schema.created_ms), Some(schema.uuid));
@@ -120,15 +121,16 @@ impl Remains {
                 }
             }
         });
-        each(tree, StoredRecord::WHAT, key::RECORDS, &mut |key, _| {
-            self.highest = self.highest.max(key::id_of_record(key).unwrap_or_default());
-        });
+        if self.totals.is_none() {
+            each(tree, StoredRecord::WHAT, key::RECORDS, &mut |key, _| {
+                self.highest = self.highest.max(key::id_of_record(key).unwrap_or_default());
+            });
+        }
     }
 
     /// The first id that was certainly not given away.
     pub(super) fn next_id(&self) -> ExemplarId {
-        let above = self.highest.saturating_add(1);
-        self.totals.map_or(above, |totals| totals.next_id.max(above))
+        self.totals.map_or(self.highest.saturating_add(1), |totals| totals.next_id)
     }
 
     /// The exemplars by ascending id, or what was lost of them.
@@ -170,15 +172,7 @@ impl Remains {
 
     fn exemplar(&self, tree: &Tree, id: ExemplarId, payload: &Payload) -> Result<Found, Damage> {
         let record = StoredRecord::decode(payload)?;
-        let mut image =
-            Vec::with_capacity(record.image_bytes.min(crate::limits::MAX_IMAGE_BYTES as u32) as usize);
-        for number in 0..record.chunks {
-            let chunk = tree.get("image", &key::chunk(id, number)).map_err(damage_of)?;
-            image.extend_from_slice(&chunk.ok_or(Damage::Missing { what: "image" })?);
-        }
-        if content_digest(&image).0 != record.content {
-            return Err(Damage::Checksum { what: "image" });
-        }
+        let image = stored_image(tree, id, &record)?;
         let mut rows = Vec::new();
         let mut lost_rows = Vec::new();
         for (&number, name) in &self.views {
@@ -208,14 +202,11 @@ impl Remains {
     }
 
     fn row(&self, tree: &Tree, number: u16, id: ExemplarId) -> Result<Option<Vec<f32>>, Damage> {
-        let Some(payload) = tree.get("feature row", &key::row(number, id)).map_err(damage_of)? else {
-            return Ok(None);
-        };
-        let (values, rest) = payload.as_chunks::<4>();
-        let row: Vec<f32> = values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-        let is_whole = rest.is_empty() && row.len() == self.fingerprint.dimension as usize;
-        if !is_whole || row.iter().any(|value| !value.is_finite()) {
-            return Err(Damage::Decode { what: "feature row" });
+        let Some(payload) = tree.get(ROW, &key::row(number, id))? else { return Ok(None) };
+        let mut row = Vec::new();
+        append_row(&mut row, &payload, self.fingerprint.dimension as usize)?;
+        if row.iter().any(|value| !value.is_finite()) {
+            return Err(Damage::Decode { what: ROW });
         }
         Ok(Some(row))
     }
@@ -223,13 +214,6 @@ impl Remains {
 
 fn lost(id: ExemplarId, damage: Damage) -> Finding {
     Finding { loss: Loss::Exemplar, subject: format!("exemplar {id}"), damage }
-}
-
-fn damage_of(error: AccessError) -> Damage {
-    match error {
-        AccessError::Damage(damage) => damage,
-        AccessError::Tree(error) => Damage::Unreadable(error),
-    }
 }
 
 fn read(tree: &Tree, what: &'static str, key: &[u8]) -> Option<Payload> {

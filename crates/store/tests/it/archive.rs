@@ -20,7 +20,7 @@ fn archive(things: &Collection) -> Vec<u8> {
     bytes
 }
 
-fn restored(bytes: &[u8], root: &Path) -> Result<store::RestoreReport, ArchiveError> {
+fn restored(bytes: &[u8], root: &Path) -> Result<store::ArchiveReport, ArchiveError> {
     restore(bytes, root, &config(), &mut |_| {})
 }
 

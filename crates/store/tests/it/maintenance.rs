@@ -191,6 +191,35 @@ fn salvaging_a_sound_database_loses_nothing() {
     assert_eq!(things.catalog().next_id(), next);
 }
 
+/// The last message of a log may be shorter than any place in the middle of it allows, and a log that has been written
+/// around holds old messages beside new ones.
+#[test]
+fn salvaging_a_sound_log_loses_nothing_wherever_it_ends() {
+    let (folder, root) = place();
+    let (mut store, mut things) = create(&root);
+    for end in 0..40 {
+        for round in 0..8 {
+            let seeds = (0..8).map(|n| (n, end * 64 + round * 8 + n));
+            let batch = seeds.map(|(n, seed)| exemplar(&format!("churn{n}"), seed)).collect();
+            things.write(upserts(batch)).unwrap();
+        }
+        things.write(upserts(vec![exemplar(&"k".repeat(end as usize + 1), end)])).unwrap();
+        drop((store, things));
+        let target = folder.path().join(format!("salvaged{end}"));
+        let (_, report) = salvage(&root, &target, &config(), None, &mut |_| {}).unwrap().remove(0);
+        let case = format!("end {end}");
+        assert!(report.lost.findings.is_empty(), "{case}: {:?}", report.lost.findings);
+        assert_eq!((report.exemplars, report.without_row), (8 + end + 1, 0), "{case}");
+        let salvaged = Store::open(&target, config()).unwrap().collection("things").unwrap().unwrap();
+        (store, things) = open(&root);
+        assert_eq!(salvaged.catalog().next_id(), things.catalog().next_id(), "{case}");
+        for id in things.catalog().live() {
+            assert_eq!(salvaged.record(id).unwrap(), things.record(id).unwrap(), "{case}");
+            assert_eq!(salvaged.image(id).unwrap(), things.image(id).unwrap(), "{case}");
+        }
+    }
+}
+
 /// A flipped bit costs no more than the message that it hits, of which there are often older copies.
 #[test]
 fn one_flipped_bit_costs_a_few_exemplars_wherever_it_is() {
