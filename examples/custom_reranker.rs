@@ -77,7 +77,7 @@ impl Reranker for Brightness {
         }
         let steps = scores.len() as u64;
         let timings = vec![StageTiming { stage: "score", elapsed: start.elapsed(), steps }];
-        Ok(RerankScores { scores, completion, timings, artifacts: Vec::new() })
+        Ok(RerankScores { scores, completion, stages: Vec::new(), timings, artifacts: Vec::new() })
     }
 }
 

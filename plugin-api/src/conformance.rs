@@ -33,7 +33,7 @@
 //! #                 .map_err(|source| RerankError::Source { stage: "score", source })?;
 //! #             scores.push(f32::from(images[0].samples()[0]));
 //! #         }
-//! #         Ok(RerankScores { scores, completion, timings: vec![], artifacts: vec![] })
+//! #         Ok(RerankScores { scores, completion, stages: vec![], timings: vec![], artifacts: vec![] })
 //! #     }
 //! # }
 //! # let reranker = Brightest(RerankerDescription {

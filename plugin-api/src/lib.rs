@@ -33,7 +33,7 @@ pub use random::SplitMix64;
 pub use ranking::{RankingStatus, order_by_score};
 pub use reranker::{
     Artifact, ExemplarSource, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription,
-    SourceError, StageTiming,
+    SourceError, Space, StageScores, StageTiming,
 };
 pub use view::{View, ViewId};
 

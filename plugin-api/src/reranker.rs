@@ -103,7 +103,8 @@ pub trait ExemplarSource: Send + Sync {
     ///
     /// # Errors
     ///
-    /// As [`ExemplarSource::images`]; [`SourceError::View`] when the collection keeps no such view.
+    /// As [`ExemplarSource::images`]; [`SourceError::View`] when the collection keeps no such view, and
+    /// [`SourceError::Incomplete`] when exemplars have no row in it yet.
     fn rows(&self, view: &str, ids: &[ExemplarId]) -> Result<FeatureRows, SourceError>;
 
     /// Labels of `ids`, in their order; `None` for an exemplar without one.
@@ -120,13 +121,70 @@ pub trait ExemplarSource: Send + Sync {
     /// ascending. It depends on the generation and the seed alone.
     fn background(&self, size: usize, seed: u64) -> Vec<ExemplarId>;
 
-    /// `rows` of the clean view, centred and whitened with the collection's shrunk covariance: the dot product of
-    /// two whitened rows, each scaled to unit length, is their whitened cosine.
+    /// `rows` of a view, centred and whitened with the shrunk covariance of the collection's rows in that view: the
+    /// dot product of two whitened rows, each scaled to unit length, is their whitened cosine.
     ///
     /// # Errors
     ///
-    /// [`SourceError::Whitening`] when the collection is too small to have a covariance.
-    fn whiten(&self, rows: &FeatureRows) -> Result<FeatureRows, SourceError>;
+    /// [`SourceError::Whitening`] when the collection is too small to have a covariance; [`SourceError::View`] and
+    /// [`SourceError::Incomplete`] as for [`ExemplarSource::rows`].
+    fn whiten(&self, view: &str, rows: &FeatureRows) -> Result<FeatureRows, SourceError>;
+
+    /// Dot products `[n, directions]` of each of the `ids`' rows in a view with each of the directions
+    /// `[directions, dimension]`, in a [`Space`].
+    ///
+    /// It is what a linear score of many exemplars needs. The given implementation copies and whitens every row; a
+    /// host that turns the directions instead scores a million exemplars at the speed of its memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`ExemplarSource::rows`] and, in [`Space::Whitened`], [`ExemplarSource::whiten`].
+    fn project(
+        &self,
+        view: &str,
+        space: Space,
+        directions: &FeatureRows,
+        ids: &[ExemplarId],
+    ) -> Result<FeatureRows, SourceError> {
+        let mut products = Vec::with_capacity(ids.len() * directions.len());
+        for chunk in ids.chunks(PROJECTED_AT_ONCE) {
+            let rows = self.rows(view, chunk)?;
+            let rows = match space {
+                Space::Raw => rows,
+                Space::Whitened => self.whiten(view, &rows)?,
+            };
+            for row in rows.rows() {
+                let norm = match space {
+                    Space::Raw => 1.0,
+                    Space::Whitened => row.iter().map(|v| v * v).sum::<f32>().sqrt(),
+                };
+                let inverse = if norm > 0.0 { 1.0 / norm } else { 0.0 };
+                let product =
+                    |other: &[f32]| row.iter().zip(other).map(|(a, b)| a * b).sum::<f32>() * inverse;
+                products.extend(directions.rows().map(product));
+            }
+        }
+        FeatureRows::new(directions.len().max(1), products)
+            .map_err(|error| SourceError::Storage(Box::new(error)))
+    }
+
+    /// A number that no other state of any collection has in this process: equal numbers mean equal answers, so that
+    /// a reranker may keep what it has computed of a background sample. `None`, and nothing may be kept.
+    fn generation(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// Exemplars whose rows the given [`ExemplarSource::project`] holds at once.
+const PROJECTED_AT_ONCE: usize = 1024;
+
+/// A space in which rows of a view are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Space {
+    /// The rows as they are stored.
+    Raw,
+    /// Whitened by [`ExemplarSource::whiten`], each row scaled to unit length; a row of zeros stays.
+    Whitened,
 }
 
 /// What a [`Reranker`] returns.
@@ -137,10 +195,21 @@ pub struct RerankScores {
     pub scores: Vec<f32>,
     /// How the work ended. [`Completion::Complete`] if and only if every candidate has a score.
     pub completion: Completion,
+    /// Scores that went into them, for those who ask how a place came about; none where there is one stage alone.
+    pub stages: Vec<StageScores>,
     /// Time per stage, in the order in which the stages ran.
     pub timings: Vec<StageTiming>,
     /// Things to show: the trigger, a note on what happened.
     pub artifacts: Vec<Artifact>,
+}
+
+/// What one stage of a reranker thought of some candidates.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageScores {
+    /// The stage's one word.
+    pub stage: &'static str,
+    /// Candidates with their scores, larger is nearer, in any order.
+    pub scores: Vec<(ExemplarId, f32)>,
 }
 
 /// Time that one stage of a query took.
@@ -163,6 +232,13 @@ pub enum Artifact {
         /// What it shows, lower case.
         name: &'static str,
         /// The image.
+        image: Image,
+    },
+    /// What in an exemplar's image made its score.
+    HeatMap {
+        /// The exemplar.
+        exemplar: ExemplarId,
+        /// One channel in the size of the model's input; the brightest place counts most.
         image: Image,
     },
     /// A number, for instance the margin.
@@ -271,6 +347,15 @@ pub enum SourceError {
         /// The name asked for.
         name: String,
     },
+    /// Exemplars have no row in the view yet, for instance because it was declared after they came.
+    Incomplete {
+        /// The view.
+        name: String,
+        /// Exemplars without a row.
+        missing: u64,
+        /// What completes the view.
+        remedy: String,
+    },
     /// There are too few rows to estimate a covariance.
     Whitening {
         /// Rows there are.
@@ -285,6 +370,9 @@ impl fmt::Display for SourceError {
         match self {
             Self::Missing { id } => write!(f, "exemplar {id} is not in this generation of the collection"),
             Self::View { name } => write!(f, "the collection keeps no feature view \"{name}\""),
+            Self::Incomplete { name, missing, remedy } => {
+                write!(f, "{missing} exemplars have no row in the view \"{name}\" yet; {remedy}")
+            }
             Self::Whitening { rows } => {
                 write!(f, "whitening needs at least 2 exemplars that differ, the collection has {rows} rows")
             }
@@ -297,7 +385,9 @@ impl Error for SourceError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Storage(source) => Some(source.as_ref()),
-            Self::Missing { .. } | Self::View { .. } | Self::Whitening { .. } => None,
+            Self::Missing { .. } | Self::View { .. } | Self::Incomplete { .. } | Self::Whitening { .. } => {
+                None
+            }
         }
     }
 }

@@ -20,11 +20,19 @@ impl fmt::Debug for ViewId {
 pub struct View {
     /// Digest of fingerprint and transformation.
     pub id: ViewId,
-    /// Name within the collection, 1 to 64 bytes.
+    /// Name within the collection, 1 to [`View::MAX_NAME_BYTES`] of lower-case letters, digits, `-` and `_`.
     pub name: String,
 }
 
 impl View {
     /// Name of the view without a transformation.
     pub const CLEAN: &'static str = "clean";
+    /// Longest name.
+    pub const MAX_NAME_BYTES: usize = 40;
+
+    /// Whether the word can name a view beside the clean one.
+    pub fn is_name(word: &str) -> bool {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+        (1..=Self::MAX_NAME_BYTES).contains(&word.len()) && word.bytes().all(allowed) && word != Self::CLEAN
+    }
 }

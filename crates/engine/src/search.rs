@@ -246,7 +246,7 @@ impl Reranked {
 
     /// Orders a reranker's scores, after checking that it kept its contract.
     fn of(candidates: &[ExemplarId], outcome: RerankScores) -> Self {
-        let RerankScores { scores, completion, timings, artifacts } = outcome;
+        let RerankScores { scores, completion, timings, artifacts, .. } = outcome;
         if scores.len() > candidates.len() {
             return Self::fallback(format!("{} scores for {} candidates", scores.len(), candidates.len()));
         }

@@ -67,7 +67,10 @@ impl ExemplarSource for Snapshot {
         background(&self.generation, size, seed)
     }
 
-    fn whiten(&self, rows: &FeatureRows) -> Result<FeatureRows, SourceError> {
+    fn whiten(&self, view: &str, rows: &FeatureRows) -> Result<FeatureRows, SourceError> {
+        if view != View::CLEAN {
+            return Err(SourceError::View { name: view.to_owned() });
+        }
         let matrix = self.generation.clean();
         let too_few = || SourceError::Whitening { rows: matrix.len() };
         let whitening = self.generation.whitening().ok_or_else(too_few)?;

@@ -201,6 +201,38 @@ impl Model {
         batch: &[Pixels],
         cotangent: &mut dyn FnMut(&FeatureRows) -> Vec<f32>,
     ) -> Result<(FeatureRows, Vec<Pixels>), ModelError> {
+        self.pulled_back(batch, |features| {
+            let logits = self.logit_rows(&features)?;
+            let cotangent = checked(cotangent(&logits), &logits)?;
+            let pulled = self.head.pullback(&cotangent);
+            Ok((logits, pulled))
+        })
+    }
+
+    /// Feature rows, and the gradient of a loss with respect to the pixels: as [`Model::pullback`], for a loss of the
+    /// features `[n, dimension]`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::pullback`].
+    pub fn feature_pullback(
+        &self,
+        batch: &[Pixels],
+        cotangent: &mut dyn FnMut(&FeatureRows) -> Vec<f32>,
+    ) -> Result<(FeatureRows, Vec<Pixels>), ModelError> {
+        self.pulled_back(batch, |features| {
+            let pulled = checked(cotangent(&features), &features)?;
+            Ok((features, pulled))
+        })
+    }
+
+    /// What `outcome` makes of the features, and the gradient with respect to the pixels of a loss whose gradient
+    /// with respect to the features it gives.
+    fn pulled_back<T>(
+        &self,
+        batch: &[Pixels],
+        outcome: impl FnOnce(FeatureRows) -> Result<(T, Vec<f32>), ModelError>,
+    ) -> Result<(T, Vec<Pixels>), ModelError> {
         self.check(batch)?;
         let taped = self.chunks.map(self.chunks.of(batch), |chunk| {
             let input = self.input(chunk).autodiff().require_grad();
@@ -214,12 +246,7 @@ impl Model {
             values.extend(of_chunk);
             tapes.push((input, features));
         }
-        let logits = self.logit_rows(&self.feature_rows(values)?)?;
-        let cotangent = cotangent(&logits);
-        if cotangent.len() != logits.values().len() {
-            return Err(ModelError::Cotangent { found: cotangent.len(), expected: logits.values().len() });
-        }
-        let pulled = self.head.pullback(&cotangent);
+        let (outcome, pulled) = outcome(self.feature_rows(values)?)?;
         let mut left = pulled.as_slice();
         let tasks = tapes.into_iter().map(|(input, features): (Tensor<2>, Tensor<2>)| {
             let (of_chunk, rest) = left.split_at(features.dims()[0] * self.head.dimension());
@@ -234,7 +261,7 @@ impl Model {
                 None => Err(ModelError::NoGradient),
             }
         })?;
-        Ok((logits, gradients.into_iter().flatten().collect()))
+        Ok((outcome, gradients.into_iter().flatten().collect()))
     }
 
     fn check(&self, batch: &[Pixels]) -> Result<(), ModelError> {
@@ -295,6 +322,11 @@ impl Model {
     }
 }
 
+fn checked(cotangent: Vec<f32>, rows: &FeatureRows) -> Result<Vec<f32>, ModelError> {
+    let (found, expected) = (cotangent.len(), rows.values().len());
+    if found == expected { Ok(cotangent) } else { Err(ModelError::Cotangent { found, expected }) }
+}
+
 fn to_host(tensor: Tensor<2>) -> Result<Vec<f32>, ModelError> {
     let data = tensor.try_into_data().map_err(|error| ModelError::Backend { what: error.to_string() })?;
     data.try_into_vec().map_err(|error| ModelError::Backend { what: error.to_string() })
@@ -350,11 +382,11 @@ pub enum ModelError {
         expected: [usize; 3],
     },
     /// A loss's gradient has the wrong length.
-    #[error("the gradient of the logits has {found} values, {expected} are needed")]
+    #[error("the gradient of the network's output has {found} values, {expected} are needed")]
     Cotangent {
         /// Values given.
         found: usize,
-        /// Images times classes.
+        /// Images times classes, or times the features' dimension.
         expected: usize,
     },
     /// The network put out a NaN or an infinity.

@@ -23,7 +23,12 @@ pub struct MemorySource {
     images: Vec<Image>,
     labels: Vec<Option<LabelId>>,
     label_names: Vec<String>,
-    views: BTreeMap<String, FeatureRows>,
+    views: BTreeMap<String, MemoryView>,
+}
+
+#[derive(Debug, Clone)]
+struct MemoryView {
+    rows: FeatureRows,
     whitening: Option<Whitening>,
 }
 
@@ -37,13 +42,11 @@ impl MemorySource {
         if u32::try_from(exemplars.len()).is_err() {
             return Err(MemoryError::TooMany { found: exemplars.len() });
         }
-        let whitening = Whitening::fit(rows.dimension(), rows.values().chunks_exact(rows.dimension()));
         let mut source = Self {
             images: Vec::with_capacity(exemplars.len()),
             labels: Vec::with_capacity(exemplars.len()),
             label_names: Vec::new(),
             views: BTreeMap::new(),
-            whitening,
         };
         for MemoryExemplar { image, label } in exemplars {
             source.images.push(image);
@@ -53,7 +56,7 @@ impl MemorySource {
         source.with_view(View::CLEAN, rows)
     }
 
-    /// The same source with the rows of a further view, or other rows for one it has; whitening stays as it is.
+    /// The same source with the rows of a further view, or other rows for one it has.
     ///
     /// # Errors
     ///
@@ -62,7 +65,8 @@ impl MemorySource {
         if rows.len() != self.images.len() {
             return Err(MemoryError::RowCount { found: rows.len(), exemplars: self.images.len() });
         }
-        self.views.insert(name.to_owned(), rows);
+        let whitening = Whitening::fit(rows.dimension(), rows.values().chunks_exact(rows.dimension()));
+        self.views.insert(name.to_owned(), MemoryView { rows, whitening });
         Ok(self)
     }
 
@@ -90,6 +94,10 @@ impl MemorySource {
         position as LabelId
     }
 
+    fn view(&self, name: &str) -> Result<&MemoryView, SourceError> {
+        self.views.get(name).ok_or_else(|| SourceError::View { name: name.to_owned() })
+    }
+
     fn position(&self, id: ExemplarId) -> Result<usize, SourceError> {
         Some(id as usize).filter(|position| *position < self.len()).ok_or(SourceError::Missing { id })
     }
@@ -101,7 +109,7 @@ impl ExemplarSource for MemorySource {
     }
 
     fn rows(&self, view: &str, ids: &[ExemplarId]) -> Result<FeatureRows, SourceError> {
-        let all = self.views.get(view).ok_or_else(|| SourceError::View { name: view.to_owned() })?;
+        let all = &self.view(view)?.rows;
         let mut values = Vec::with_capacity(ids.len() * all.dimension());
         for &id in ids {
             values.extend_from_slice(all.row(self.position(id)?));
@@ -138,9 +146,10 @@ impl ExemplarSource for MemorySource {
         sample
     }
 
-    fn whiten(&self, rows: &FeatureRows) -> Result<FeatureRows, SourceError> {
-        let whitening = self.whitening.as_ref().ok_or(SourceError::Whitening { rows: self.len() })?;
-        let dimension = self.views[View::CLEAN].dimension();
+    fn whiten(&self, view: &str, rows: &FeatureRows) -> Result<FeatureRows, SourceError> {
+        let view = self.view(view)?;
+        let whitening = view.whitening.as_ref().ok_or(SourceError::Whitening { rows: self.len() })?;
+        let dimension = view.rows.dimension();
         if rows.dimension() != dimension {
             let error = MemoryError::Dimension { found: rows.dimension(), expected: dimension };
             return Err(SourceError::Storage(Box::new(error)));
@@ -169,11 +178,11 @@ pub enum MemoryError {
         /// Exemplars there are.
         exemplars: usize,
     },
-    /// Rows to be whitened have another dimension than the clean view.
+    /// Rows to be whitened have another dimension than the view.
     Dimension {
         /// Values in a row given.
         found: usize,
-        /// Values in a row of the clean view.
+        /// Values in a row of the view.
         expected: usize,
     },
     /// There are more exemplars than ids.
@@ -190,7 +199,7 @@ impl fmt::Display for MemoryError {
                 write!(f, "{found} rows for {exemplars} exemplars; give one row per exemplar")
             }
             Self::Dimension { found, expected } => {
-                write!(f, "rows of {found} values cannot be whitened, the clean view has {expected}")
+                write!(f, "rows of {found} values cannot be whitened, the view has {expected}")
             }
             Self::TooMany { found } => {
                 write!(f, "{found} exemplars, a collection holds at most {}", u32::MAX)

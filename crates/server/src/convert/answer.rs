@@ -87,19 +87,22 @@ fn timing(timing: &StageTiming) -> proto::StageTiming {
     }
 }
 
+const HEAT_MAP: &str = "heat_map";
+
 /// `None` for a kind of artifact that the messages do not know.
 fn artifact(artifact: Artifact) -> Result<Option<proto::Artifact>, Failure> {
     use proto::artifact::Content;
-    let (name, content) = match artifact {
-        Artifact::Image { name, image } => {
-            let png = encode_png(&image).map_err(|source| Failure::Artifact { name, source })?;
-            (name, Content::Png(png))
-        }
-        Artifact::Number { name, value } => (name, Content::Number(value)),
-        Artifact::Note(note) => ("", Content::Note(note)),
+    let png = |name, image| {
+        encode_png(&image).map(Content::Png).map_err(|source| Failure::Artifact { name, source })
+    };
+    let (name, content, exemplar_id) = match artifact {
+        Artifact::Image { name, image } => (name, png(name, image)?, None),
+        Artifact::HeatMap { exemplar, image } => (HEAT_MAP, png(HEAT_MAP, image)?, Some(exemplar)),
+        Artifact::Number { name, value } => (name, Content::Number(value), None),
+        Artifact::Note(note) => ("", Content::Note(note), None),
         _ => return Ok(None),
     };
-    Ok(Some(proto::Artifact { name: name.to_owned(), content: Some(content) }))
+    Ok(Some(proto::Artifact { name: name.to_owned(), content: Some(content), exemplar_id }))
 }
 
 #[cfg(test)]
@@ -115,6 +118,8 @@ mod tests {
         assert_eq!(sent.name, "trigger");
         let Some(proto::artifact::Content::Png(png)) = sent.content else { panic!("{:?}", sent.content) };
         assert_eq!(lookalike::decode(&png).unwrap().image, image);
+        let sent = artifact(Artifact::HeatMap { exemplar: 7, image }).unwrap().unwrap();
+        assert_eq!((sent.name.as_str(), sent.exemplar_id), ("heat_map", Some(7)));
     }
 
     #[test]

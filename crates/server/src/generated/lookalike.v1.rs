@@ -469,6 +469,9 @@ pub struct Artifact {
     /// What it is, lower case; empty for a note.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
+    /// The exemplar it is about, for a heat map.
+    #[prost(uint32, optional, tag = "5")]
+    pub exemplar_id: ::core::option::Option<u32>,
     #[prost(oneof = "artifact::Content", tags = "2, 3, 4")]
     pub content: ::core::option::Option<artifact::Content>,
 }

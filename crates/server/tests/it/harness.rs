@@ -257,7 +257,7 @@ impl Reranker for Brightest {
         }
         let artifacts =
             vec![lookalike::plugin_api::Artifact::Image { name: "query", image: job.query.clone() }];
-        Ok(RerankScores { scores, completion, timings: Vec::new(), artifacts })
+        Ok(RerankScores { scores, completion, stages: Vec::new(), timings: Vec::new(), artifacts })
     }
 }
 
@@ -301,6 +301,12 @@ impl Reranker for Patient {
         };
         // A test that is over does not listen any more.
         let _ = self.ended.send(completion);
-        Ok(RerankScores { scores: Vec::new(), completion, timings: Vec::new(), artifacts: Vec::new() })
+        Ok(RerankScores {
+            scores: Vec::new(),
+            completion,
+            stages: Vec::new(),
+            timings: Vec::new(),
+            artifacts: Vec::new(),
+        })
     }
 }

@@ -198,7 +198,10 @@ fn whitened_clean(
     embedding: &Embedding<'_>,
     rows: &FeatureRows,
 ) -> Result<FeatureRows, Halt> {
-    let whitened = embedding.source.whiten(rows).map_err(|error| Halt::of_source(stage, error))?;
+    let whitened = embedding
+        .source
+        .whiten(plugin_api::View::CLEAN, rows)
+        .map_err(|error| Halt::of_source(stage, error))?;
     unit_rows(stage, whitened.into_values(), embedding)
 }
 

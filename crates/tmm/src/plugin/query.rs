@@ -72,7 +72,7 @@ impl<'a> QueryRun<'a> {
 
     pub(crate) fn finish(self, completion: Completion) -> RerankScores {
         let Self { scores, timings, artifacts, .. } = self;
-        RerankScores { scores, completion, timings, artifacts }
+        RerankScores { scores, completion, stages: Vec::new(), timings, artifacts }
     }
 
     /// Runs one stage and keeps its time, also when it ends early. The stage counts its steps.

@@ -93,7 +93,7 @@ fn the_answer_names_its_stages_and_shows_the_trigger() {
                 assert!(value.is_finite());
                 Some(*name)
             }
-            Artifact::Note(_) => None,
+            Artifact::Note(_) | Artifact::HeatMap { .. } => None,
             other => unreachable!("{other:?}"),
         })
         .collect();

@@ -102,10 +102,11 @@ impl Reranker for Toy {
         let call = self.calls.fetch_add(1, Ordering::SeqCst);
         let stage = |source| RerankError::Source { stage: "score", source };
         let query = FeatureRows::new(2, moments(job.query).to_vec()).unwrap();
-        let query = job.source.whiten(&query).map_err(stage)?;
+        let query = job.source.whiten(View::CLEAN, &query).map_err(stage)?;
         let mut result = RerankScores {
             scores: vec![],
             completion: Completion::Complete,
+            stages: vec![],
             timings: vec![],
             artifacts: vec![],
         };
@@ -119,7 +120,7 @@ impl Reranker for Toy {
                 break;
             }
             let row = job.source.rows(View::CLEAN, &[*id]).map_err(stage)?;
-            let row = job.source.whiten(&row).map_err(stage)?;
+            let row = job.source.whiten(View::CLEAN, &row).map_err(stage)?;
             let apart: f32 = row.row(0).iter().zip(query.row(0)).map(|(a, b)| (a - b).powi(2)).sum();
             result.scores.push(if self.flaw == Flaw::GivesNan && place == 1 {
                 f32::NAN
