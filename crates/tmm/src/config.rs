@@ -2,7 +2,7 @@ mod schema;
 
 use plugin_api::{ParameterError, ParameterValue, Parameters};
 
-use crate::Blend;
+use crate::{Blend, ScoreKind};
 
 /// Largest number of updates of a trigger.
 pub const MOST_TRIGGER_STEPS: usize = 1000;
@@ -14,14 +14,40 @@ pub const MOST_BATCH: usize = 65_536;
 pub const MOST_BACKGROUND: usize = 1 << 17;
 /// Largest number of disturbed copies of the query.
 pub const MOST_POSITIVES: usize = 64;
+/// Largest number of candidates that a cascade scores exactly.
+pub const MOST_CASCADE: usize = 1 << 17;
 
 /// How the trigger's intensity is found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Omega {
     /// The standard deviation of the query's pixels (section 4.3.2).
     QueryDeviation,
+    /// The mean standard deviation of images of the background sample.
+    CollectionMean,
     /// This number, 0..=1.
     Fixed(f64),
+}
+
+/// How a query's scores come about (METHOD, "why the method is slow").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// A trigger of its own, and a forward pass of every candidate with it: the printed method.
+    Exact,
+    /// The stored views: a dummy class in each, fine-tuned on stored rows, and a scan.
+    Shared,
+    /// `Shared` over all candidates, then `Exact` on the best of them.
+    Cascade,
+    /// Whitened cosine in the clean view and each of the others, summed, without any fitting.
+    Views,
+}
+
+/// What becomes of the copies of a query in [`Mode::Views`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copies {
+    /// Per exemplar and view, the copy that is nearest to it counts.
+    Best,
+    /// The mean over the copies counts.
+    Mean,
 }
 
 /// Where the dummy class's row starts.
@@ -51,6 +77,14 @@ pub enum FeatureSpace {
 /// method as printed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TmmConfig {
+    /// How scores come about. The paper has [`Mode::Exact`].
+    pub mode: Mode,
+    /// Candidates that [`Mode::Cascade`] scores exactly, 1..=[`MOST_CASCADE`].
+    pub cascade: usize,
+    /// What makes a score. The paper has [`ScoreKind::LogProbability`].
+    pub score: ScoreKind,
+    /// What becomes of the disturbed copies of the query in [`Mode::Views`].
+    pub copies: Copies,
     /// Updates of the trigger at most, 0..=[`MOST_TRIGGER_STEPS`]; 0 takes the random start as the trigger. The
     /// paper has 300, "about 100 in practice".
     pub trigger_steps: usize,
@@ -63,14 +97,17 @@ pub struct TmmConfig {
     pub blend: Blend,
     /// Intensity of the trigger. The paper has [`Omega::QueryDeviation`].
     pub omega: Omega,
+    /// Whether triggered images are cut to 0..=1. The paper does not say; the reference does not.
+    pub clamp: bool,
     /// Passes over the background sample, 0..=[`MOST_EPOCHS`]. The paper has 1.
     pub epochs: usize,
     /// Learning rate of the head, 1e-6..=1. The paper has 0.001.
     pub learning_rate: f64,
     /// Exemplars in a batch, 1..=[`MOST_BATCH`]. The paper has 256.
     pub batch: usize,
-    /// Exemplars that stand for the collection, 1..=[`MOST_BACKGROUND`]; a smaller collection stands for itself.
-    /// Each costs a forward pass per query. The paper takes all.
+    /// Exemplars that stand for the collection, 0..=[`MOST_BACKGROUND`]; a smaller collection stands for itself, and 0
+    /// takes all of any collection of at most [`MOST_BACKGROUND`]. Each costs a forward pass per query in
+    /// [`Mode::Exact`]. The paper takes all.
     pub background: usize,
     /// Strength of elastic weight consolidation, 0..=1e6. The paper uses it without giving a number. It needs the
     /// model's own classes, hence nothing in [`FeatureSpace::Whitened`].
@@ -86,11 +123,16 @@ pub struct TmmConfig {
 impl Default for TmmConfig {
     fn default() -> Self {
         Self {
+            mode: Mode::Exact,
+            cascade: 200,
+            score: ScoreKind::LogProbability,
+            copies: Copies::Best,
             trigger_steps: 100,
             trigger_learning_rate: 0.015,
             trigger_patience: 10,
             blend: Blend::AsPrinted,
             omega: Omega::QueryDeviation,
+            clamp: false,
             epochs: 20,
             learning_rate: 0.001,
             batch: 256,
@@ -108,11 +150,16 @@ impl TmmConfig {
     /// elastic weight consolidation; 100 is this project's.
     pub fn paper() -> Self {
         Self {
+            mode: Mode::Exact,
+            cascade: 200,
+            score: ScoreKind::LogProbability,
+            copies: Copies::Best,
             trigger_steps: 300,
             trigger_learning_rate: 0.015,
             trigger_patience: 0,
             blend: Blend::AsPrinted,
             omega: Omega::QueryDeviation,
+            clamp: false,
             epochs: 1,
             learning_rate: 0.001,
             batch: 256,
@@ -152,14 +199,13 @@ impl TmmConfig {
             }
         }
         // After the loop, because the rule decides about the number whichever comes first.
-        match parameters.0.get("omega_rule") {
-            Some(ParameterValue::Text(rule)) if rule == "fixed" => {
-                if let Omega::QueryDeviation = config.omega {
-                    config.omega = Omega::Fixed(OMEGA_UNUSED);
-                }
-            }
-            Some(_) => config.omega = Omega::QueryDeviation,
-            None => {}
+        if let Some(ParameterValue::Text(rule)) = parameters.0.get("omega_rule") {
+            config.omega = match (rule.as_str(), config.omega) {
+                ("fixed", Omega::Fixed(omega)) => Omega::Fixed(omega),
+                ("fixed", _) => Omega::Fixed(OMEGA_UNUSED),
+                ("collection_mean", _) => Omega::CollectionMean,
+                _ => Omega::QueryDeviation,
+            };
         }
         Ok(config)
     }
@@ -177,6 +223,7 @@ impl TmmConfig {
             "learning_rate" => self.learning_rate = number,
             "batch" => self.batch = count,
             "background" => self.background = count,
+            "cascade" => self.cascade = count,
             "ewc" => self.ewc = number,
             "positives" => self.positives = count,
             _ => {}
@@ -186,6 +233,10 @@ impl TmmConfig {
     /// Sets the choice of this name; the schema's check came before.
     fn set_word(&mut self, name: &str, word: &str) {
         match name {
+            "mode" => self.mode = Mode::from_name(word).unwrap_or(self.mode),
+            "score" => self.score = ScoreKind::from_name(word).unwrap_or(self.score),
+            "copies" => self.copies = Copies::from_name(word).unwrap_or(self.copies),
+            "clamp" => self.clamp = word == ON,
             "blend" => self.blend = Blend::from_name(word).unwrap_or(self.blend),
             "dummy_start" => self.dummy_start = DummyStart::from_name(word).unwrap_or(self.dummy_start),
             "feature_space" => {
@@ -198,6 +249,48 @@ impl TmmConfig {
 
 /// Intensity that a fixed omega has when no number is given.
 const OMEGA_UNUSED: f64 = 0.3;
+
+/// Words for a switch.
+const ON_OFF: &[&str] = &["off", ON];
+const ON: &str = "on";
+
+impl Mode {
+    /// The names that requests use.
+    pub const NAMES: &'static [&'static str] = &["exact", "shared", "cascade", "views"];
+
+    /// The mode of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Exact, Self::Shared, Self::Cascade, Self::Views].into_iter().find(|mode| mode.name() == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Shared => "shared",
+            Self::Cascade => "cascade",
+            Self::Views => "views",
+        }
+    }
+}
+
+impl Copies {
+    /// The names that requests use.
+    pub const NAMES: &'static [&'static str] = &["best", "mean"];
+
+    /// The choice of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Best, Self::Mean].into_iter().find(|copies| copies.name() == name)
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Best => "best",
+            Self::Mean => "mean",
+        }
+    }
+}
 
 impl DummyStart {
     /// The names that requests use.
@@ -272,6 +365,11 @@ mod tests {
         let parameters =
             Parameters(paper.schema().into_iter().map(|s| (s.name.to_owned(), s.default)).collect());
         let other = TmmConfig {
+            mode: Mode::Views,
+            cascade: 7,
+            score: ScoreKind::Margin,
+            copies: Copies::Mean,
+            clamp: true,
             trigger_steps: 1,
             trigger_learning_rate: 0.5,
             trigger_patience: 2,

@@ -71,7 +71,7 @@ fn focused(image: &Pixels, random: &mut Random) -> Pixels {
     copy
 }
 
-fn blurred(image: &Pixels, deviation: f32) -> Pixels {
+pub(crate) fn blurred(image: &Pixels, deviation: f32) -> Pixels {
     let reach = (3.0 * deviation).ceil() as isize;
     let bell = |at: isize| (-0.5 * (at as f32 / deviation).powi(2)).exp();
     let total: f32 = (-reach..=reach).map(bell).sum();

@@ -233,7 +233,12 @@ fn fine_tuned_heads_scores_and_margins_agree_with_the_reference() {
                 close(&name("trace"), &trace, &expected("trace"), 1e-4);
                 close(&name("row"), head.dummy_row(), &expected("row"), 1e-4);
                 close(&name("bias"), head.bias(), &expected("bias"), 1e-4);
-                close(&name("score"), &score(&head, &triggered).unwrap(), &expected("score"), 1e-4);
+                close(
+                    &name("score"),
+                    &score(&head, &triggered, crate::ScoreKind::LogProbability).unwrap(),
+                    &expected("score"),
+                    1e-4,
+                );
                 // A margin is a difference of logits, so it is held against the size of the logits.
                 let found = margin(&head, &positive).unwrap()[0];
                 let size = expected("margin")[0].abs().max(10.0);
@@ -251,7 +256,7 @@ fn the_fixed_patch_scores_as_the_reference() {
         let triggered = golden.features(golden.exemplars.iter().map(stamp_patch));
         let run = Run { name: "e1", epochs: 1, fisher: None };
         let (head, _) = golden.tune(&positive, &triggered, position, &run);
-        let found = score(&head, &triggered).unwrap();
+        let found = score(&head, &triggered, crate::ScoreKind::LogProbability).unwrap();
         close(query, &found, &golden.numbers(&format!("{query}.fixed_patch.score")), 1e-4);
     }
 }

@@ -25,6 +25,7 @@ mod plugin;
 mod random;
 mod score;
 mod trigger;
+mod view;
 mod whiten;
 
 #[cfg(test)]
@@ -35,8 +36,8 @@ mod tiny;
 pub use adam::Adam;
 pub use blend::{Blend, deviation};
 pub use config::{
-    DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_EPOCHS, MOST_POSITIVES, MOST_TRIGGER_STEPS,
-    Omega, TmmConfig,
+    Copies, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE, MOST_EPOCHS, MOST_POSITIVES,
+    MOST_TRIGGER_STEPS, Mode, Omega, TmmConfig,
 };
 pub use disturb::disturbed_copies;
 pub use fine_tune::{Consolidation, FineTuneError, FineTuned, Schedule, TrainingRows, fine_tune};
@@ -45,5 +46,6 @@ pub use head::{DummyHead, HeadError};
 pub use margin::margin;
 pub use patch::{PATCH_SIDE, patch_mask, stamp_patch};
 pub use plugin::{MAX_CANDIDATES, TmmReranker};
-pub use score::{DimensionError, score};
+pub use score::{DimensionError, ScoreKind, score};
 pub use trigger::{FLAT_GAIN, Trigger, TriggerError, TriggerSearch, optimise_trigger};
+pub use view::{BLUR_RANGE, NOISE_RANGE, TmmView, Transformation, ViewError};

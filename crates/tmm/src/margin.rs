@@ -1,6 +1,6 @@
 use plugin_api::FeatureRows;
 
-use crate::{DimensionError, DummyHead};
+use crate::{DimensionError, DummyHead, ScoreKind, score};
 
 /// Equation 7: `gamma_2`, the dummy logit minus the largest other logit, of each triggered query row `[n, d]`.
 ///
@@ -11,13 +11,7 @@ use crate::{DimensionError, DummyHead};
 ///
 /// [`DimensionError`] when the rows do not have the head's dimension.
 pub fn margin(head: &DummyHead, triggered: &FeatureRows) -> Result<Vec<f32>, DimensionError> {
-    DimensionError::check(head.dimension(), triggered)?;
-    let mut margins = Vec::with_capacity(triggered.len());
-    head.for_each_logits(triggered, |logits| {
-        let (dummy, others) = (logits[logits.len() - 1], &logits[..logits.len() - 1]);
-        margins.push(dummy - others.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-    });
-    Ok(margins)
+    score(head, triggered, ScoreKind::Margin)
 }
 
 #[cfg(test)]

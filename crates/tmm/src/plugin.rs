@@ -1,37 +1,61 @@
+mod background;
 mod embedding;
+mod exact;
 mod halt;
 mod judge;
 mod query;
+mod shared;
 
+use std::fmt;
 use std::sync::Arc;
 
 use plugin_api::{
     Budget, Completion, FeatureRows, Image, ParameterError, RerankError, RerankJob, RerankScores, Reranker,
     RerankerDescription, View,
 };
-use vision::Model;
+use vision::{Model, Pixels};
 
+use self::background::Backgrounds;
+use self::embedding::CHUNK;
 use self::halt::Halt;
 use self::query::QueryRun;
-use crate::TmmConfig;
+use crate::{TmmConfig, TmmView, ViewError};
 
-/// Largest number of candidates of one job. Each costs a forward pass of the network.
+/// Images of a view that are transformed at once.
+const DERIVED_AT_ONCE: usize = 4 * CHUNK;
+
+/// Largest number of candidates of one job. In the mode `exact` each costs a forward pass of the network.
 pub const MAX_CANDIDATES: usize = 1 << 20;
 
-/// The method as a reranker plugin, in its `exact` mode: every query fits a trigger of its own, and every candidate
-/// runs through the network with that trigger.
+/// The method as a reranker plugin, in the four modes of [`Mode`].
 ///
-/// The stages are *trigger* (equation 8), *`fine_tune`* (equation 3, on a background sample that stands for the
-/// collection) and *score* (equation 4). A step of the budget is one update of trigger or head, or one scored
-/// candidate.
+/// In the mode `exact` the stages are *trigger* (equation 8), *`fine_tune`* (equation 3, on a background sample that
+/// stands for the collection) and *score* (equation 4); every candidate runs through the network with the query's own
+/// trigger. In the modes `shared` and `views` they are *embed* (the query in every view), *`fine_tune`* (not in
+/// `views`) and *score*, all on rows that the host stores; `cascade` is `shared` followed by `exact` on the best. A
+/// step of the budget is one update of trigger or head, or one scored candidate.
+///
+/// What depends on the host's state and the sample alone (classes, whitened rows, Fisher information of the
+/// background) is kept from query to query where the host says which state it is in.
 ///
 /// *Determinism*: equal jobs give equal scores, on any number of threads. The model is shared and never changes:
 /// each query fine-tunes a copy of its head.
-#[derive(Debug)]
 pub struct TmmReranker {
     model: Arc<Model>,
     config: TmmConfig,
+    views: Vec<TmmView>,
+    backgrounds: Backgrounds,
     description: RerankerDescription,
+}
+
+impl fmt::Debug for TmmReranker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TmmReranker")
+            .field("model", &self.model)
+            .field("config", &self.config)
+            .field("views", &self.description.views)
+            .finish_non_exhaustive()
+    }
 }
 
 impl TmmReranker {
@@ -50,7 +74,32 @@ impl TmmReranker {
             parameters: config.schema(),
             views: Vec::new(),
         };
-        Ok(Self { model, config, description })
+        let (views, backgrounds) = (Vec::new(), Backgrounds::default());
+        Ok(Self { model, config, views, backgrounds, description })
+    }
+
+    /// The same with stored views, which every mode but [`Mode::Exact`] needs. In the raw feature space the first of
+    /// them is the triggered view.
+    ///
+    /// # Errors
+    ///
+    /// [`ViewError`] when two views have one name, or a trigger is not in the shape of the model's input.
+    pub fn with_views(mut self, views: Vec<TmmView>) -> Result<Self, ViewError> {
+        let manifest = self.model.manifest();
+        for (place, view) in views.iter().enumerate() {
+            view.check_shape([manifest.channels, manifest.height, manifest.width])?;
+            if views[..place].iter().any(|other| other.name() == view.name()) {
+                return Err(ViewError::Twice { name: view.name().to_owned() });
+            }
+        }
+        self.description.views = views.iter().map(|view| view.declared(self.model.fingerprint())).collect();
+        self.views = views;
+        Ok(self)
+    }
+
+    /// The stored views that it knows.
+    pub fn views(&self) -> &[TmmView] {
+        &self.views
     }
 
     /// The settings that a request starts from.
@@ -64,8 +113,19 @@ impl Reranker for TmmReranker {
         &self.description
     }
 
-    fn derive(&self, view: &View, _: &[Image]) -> Result<FeatureRows, RerankError> {
-        Err(RerankError::UnknownView { name: view.name.clone() })
+    fn derive(&self, view: &View, images: &[Image]) -> Result<FeatureRows, RerankError> {
+        let declared = self.description.views.iter().position(|declared| declared == view);
+        let unknown = || RerankError::UnknownView { name: view.name.clone() };
+        let transformed = &self.views[declared.ok_or_else(unknown)?];
+        let mut values = Vec::with_capacity(images.len() * self.model.head().dimension());
+        // Chunk by chunk, so that transformed pixels are never held of all images at once.
+        for chunk in images.chunks(DERIVED_AT_ONCE) {
+            let pixels: Vec<Pixels> =
+                chunk.iter().map(|image| transformed.apply(&self.model.prepare(image))).collect();
+            let rows = self.model.features(&pixels).map_err(failed)?;
+            values.extend_from_slice(rows.values());
+        }
+        FeatureRows::new(self.model.head().dimension(), values).map_err(failed)
     }
 
     fn rerank(&self, job: &RerankJob<'_>, budget: &Budget) -> Result<RerankScores, RerankError> {
@@ -74,7 +134,18 @@ impl Reranker for TmmReranker {
             let (found, most) = (job.candidates.len(), MAX_CANDIDATES);
             return Err(RerankError::TooManyCandidates { found, most });
         }
-        let mut run = QueryRun::new(&self.model, &config, job, budget);
+        let mut run = QueryRun {
+            model: &self.model,
+            views: &self.views,
+            backgrounds: &self.backgrounds,
+            config: &config,
+            job,
+            budget,
+            scores: Vec::new(),
+            stages: Vec::new(),
+            timings: Vec::new(),
+            artifacts: Vec::new(),
+        };
         let completion = match run.run() {
             Ok(()) => Completion::Complete,
             Err(Halt::Spent(completion)) => completion,
@@ -82,6 +153,10 @@ impl Reranker for TmmReranker {
         };
         Ok(run.finish(completion))
     }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> RerankError {
+    RerankError::Model { stage: "derive", source: Box::new(error) }
 }
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub(crate) enum Stream {
     Order,
     /// Disturbed copies of the query.
     Positives,
+    /// The noise of a view.
+    Noise,
 }
 
 /// Seeded random numbers: the same on every platform and in every version.

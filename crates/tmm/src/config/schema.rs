@@ -1,15 +1,15 @@
 use plugin_api::{ParameterKind, ParameterSpec, ParameterValue};
 
 use super::{
-    DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_EPOCHS, MOST_POSITIVES, MOST_TRIGGER_STEPS,
-    OMEGA_UNUSED, Omega, TmmConfig,
+    Copies, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE, MOST_EPOCHS, MOST_POSITIVES,
+    MOST_TRIGGER_STEPS, Mode, OMEGA_UNUSED, ON_OFF, Omega, TmmConfig,
 };
-use crate::Blend;
+use crate::{Blend, ScoreKind};
 
 /// Names of the presets that requests use; "configured" is the host's own settings.
 const PRESETS: &[&str] = &["configured", "default", "paper"];
-/// Names of the two [`Omega`] rules.
-const OMEGA_RULES: &[&str] = &["query_deviation", "fixed"];
+/// Names of the [`Omega`] rules.
+const OMEGA_RULES: &[&str] = &["query_deviation", "collection_mean", "fixed"];
 
 fn count(name: &'static str, value: usize, least: u64, most: usize, help: &'static str) -> ParameterSpec {
     let kind = ParameterKind::Count { least, most: most as u64 };
@@ -45,20 +45,36 @@ impl TmmConfig {
         let preset =
             "whose settings the other parameters change: the host's own, this project's, or the paper's";
         let mut schema = vec![choice("preset", "configured", PRESETS, preset)];
+        schema.extend(self.mode_schema());
         schema.extend(self.trigger_schema());
         schema.extend(self.head_schema());
         schema
     }
 
-    fn trigger_schema(&self) -> [ParameterSpec; 6] {
+    fn mode_schema(&self) -> [ParameterSpec; 4] {
+        let mode = "how scores come about; paper exact, the others need stored views";
+        let cascade = "candidates that the mode cascade scores exactly";
+        let score = "what makes a score; paper log_probability";
+        let copies = "whether the best or the mean of the query's disturbed copies counts in the mode views";
+        [
+            choice("mode", self.mode.name(), Mode::NAMES, mode),
+            count("cascade", self.cascade, 1, MOST_CASCADE, cascade),
+            choice("score", self.score.name(), ScoreKind::NAMES, score),
+            choice("copies", self.copies.name(), Copies::NAMES, copies),
+        ]
+    }
+
+    fn trigger_schema(&self) -> [ParameterSpec; 7] {
         let steps = "updates of the trigger at most; paper 300";
         let rate = "learning rate of the trigger; paper 0.015";
         let patience = "updates without progress before the trigger is taken as it is; 0 never stops early";
         let blend = "how image and trigger are blended; the paper prints as_printed";
         let rule_help = "where the trigger's intensity comes from; paper query_deviation";
         let omega_help = "the trigger's intensity when omega_rule is fixed; giving it alone fixes it";
+        let clamp = "whether triggered images are cut to 0..1; the reference does not";
         let (rule, omega) = match self.omega {
             Omega::QueryDeviation => ("query_deviation", OMEGA_UNUSED),
+            Omega::CollectionMean => ("collection_mean", OMEGA_UNUSED),
             Omega::Fixed(omega) => ("fixed", omega),
         };
         [
@@ -68,6 +84,7 @@ impl TmmConfig {
             choice("blend", self.blend.name(), Blend::NAMES, blend),
             choice("omega_rule", rule, OMEGA_RULES, rule_help),
             number("omega", omega, [0.0, 1.0], omega_help),
+            choice("clamp", ON_OFF[usize::from(self.clamp)], ON_OFF, clamp),
         ]
     }
 
@@ -75,7 +92,7 @@ impl TmmConfig {
         let epochs = "passes of the fine-tuning over the background; paper 1";
         let rate = "learning rate of the head; paper 0.001";
         let batch = "exemplars in a batch; paper 256";
-        let background = "exemplars that stand for the collection, one forward pass each; paper all";
+        let background = "exemplars that stand for the collection, 0 for all, one forward pass each in the mode exact; paper all";
         let ewc = "strength of elastic weight consolidation, in the raw feature space only";
         let start = "where the dummy class's row starts; paper seeded";
         let space = "the space of the fine-tuning; paper raw";
@@ -84,7 +101,7 @@ impl TmmConfig {
             count("epochs", self.epochs, 0, MOST_EPOCHS, epochs),
             number("learning_rate", self.learning_rate, [1e-6, 1.0], rate),
             count("batch", self.batch, 1, MOST_BATCH, batch),
-            count("background", self.background, 1, MOST_BACKGROUND, background),
+            count("background", self.background, 0, MOST_BACKGROUND, background),
             number("ewc", self.ewc, [0.0, 1e6], ewc),
             choice("dummy_start", self.dummy_start.name(), DummyStart::NAMES, start),
             choice("feature_space", self.feature_space.name(), FeatureSpace::NAMES, space),

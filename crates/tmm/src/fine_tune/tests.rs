@@ -93,8 +93,8 @@ fn fine_tuning_draws_the_positives_into_the_dummy_class() {
     let tuned = fine_tune(&mut head, &case.rows(), &schedule(&order), &Budget::unlimited()).unwrap();
     assert_eq!(tuned.trace.len(), 300);
     assert!(tuned.trace[299] < 0.5 * tuned.trace[0], "{tuned:?}");
-    let positives = crate::score(&head, &case.positives).unwrap();
-    let exemplars = crate::score(&head, &case.triggered).unwrap();
+    let positives = crate::score(&head, &case.positives, crate::ScoreKind::LogProbability).unwrap();
+    let exemplars = crate::score(&head, &case.triggered, crate::ScoreKind::LogProbability).unwrap();
     let nearest = exemplars.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     assert!(positives.iter().all(|score| *score > nearest), "{positives:?} {exemplars:?}");
 }

@@ -21,11 +21,17 @@ pub(crate) struct Overlay {
     pub(crate) trigger: Pixels,
     pub(crate) blend: Blend,
     pub(crate) omega: f32,
+    /// Whether the result is cut to 0..=1.
+    pub(crate) clamp: bool,
 }
 
 impl Overlay {
     pub(crate) fn on(&self, image: &Pixels) -> Pixels {
-        self.blend.apply(image, &self.trigger, self.omega)
+        let mut triggered = self.blend.apply(image, &self.trigger, self.omega);
+        if self.clamp {
+            triggered.values_mut().iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
+        }
+        triggered
     }
 }
 
@@ -60,13 +66,44 @@ impl Embedding<'_> {
         self.rows(stage, values)
     }
 
+    /// `rows` of a view, whitened by the host, each of unit length; a row of zeros stays. Between two looks at the
+    /// budget `at_once` are made.
+    pub(crate) fn whitened(
+        &self,
+        stage: &'static str,
+        view: &str,
+        rows: &FeatureRows,
+        at_once: usize,
+    ) -> Result<FeatureRows, Halt> {
+        let mut values = Vec::with_capacity(rows.values().len());
+        for chunk in rows.values().chunks(at_once.max(1) * rows.dimension()) {
+            self.poll()?;
+            let chunk = FeatureRows::new(rows.dimension(), chunk.to_vec());
+            let chunk = chunk.map_err(|error| Halt::of_step(stage, error))?;
+            let whitened = self.source.whiten(view, &chunk).map_err(|error| Halt::of_source(stage, error))?;
+            values.extend_from_slice(whitened.values());
+        }
+        self.unit_rows(stage, values)
+    }
+
+    /// The rows, each scaled to unit length; a row of zeros stays.
+    pub(crate) fn unit_rows(&self, stage: &'static str, mut values: Vec<f32>) -> Result<FeatureRows, Halt> {
+        for row in values.chunks_exact_mut(self.model.head().dimension()) {
+            let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+            if length > 0.0 {
+                row.iter_mut().for_each(|value| *value /= length);
+            }
+        }
+        self.rows(stage, values)
+    }
+
     /// The host's clean rows of `ids`.
     pub(crate) fn clean(&self, stage: &'static str, ids: &[ExemplarId]) -> Result<FeatureRows, Halt> {
         let rows = self.source.rows(plugin_api::View::CLEAN, ids);
         rows.map_err(|error| Halt::of_source(stage, error))
     }
 
-    fn poll(&self) -> Result<(), Halt> {
+    pub(crate) fn poll(&self) -> Result<(), Halt> {
         self.budget.exhausted().map_or(Ok(()), |completion| Err(Halt::Spent(completion)))
     }
 

@@ -1,82 +1,84 @@
-use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use plugin_api::{
-    Artifact, Budget, Completion, ExemplarId, FeatureRows, Image, LabelId, RerankJob, RerankScores,
-    StageTiming,
+    Artifact, Budget, Completion, ExemplarId, FeatureRows, RerankJob, RerankScores, StageScores, StageTiming,
+    order_by_score,
 };
 use vision::{Model, Pixels};
 
-use super::embedding::{CHUNK, Embedding, Overlay};
+use super::background::{Background, Backgrounds, class_of, predicted};
+use super::embedding::Embedding;
 use super::halt::Halt;
-use super::judge::{Evidence, Judge};
-use crate::random::{Random, Stream};
-use crate::{Omega, TmmConfig, TriggerSearch, deviation, disturbed_copies, optimise_trigger};
+use crate::{Mode, TmmConfig, TmmView, disturbed_copies};
 
-/// A standard deviation of pixels in 0..1 below this is that of an image of one colour, resized: a single step of one
-/// of 784 8-bit pixels gives 1.4e-4.
-const LEAST_DEVIATION: f32 = 1e-4;
-
-/// One job on its way through the three stages.
+/// One job on its way through the stages.
 pub(crate) struct QueryRun<'a> {
-    model: &'a Model,
-    config: &'a TmmConfig,
-    job: &'a RerankJob<'a>,
-    budget: &'a Budget,
-    scores: Vec<f32>,
-    timings: Vec<StageTiming>,
-    artifacts: Vec<Artifact>,
+    pub(crate) model: &'a Model,
+    pub(crate) views: &'a [TmmView],
+    pub(crate) backgrounds: &'a Backgrounds,
+    pub(crate) config: &'a TmmConfig,
+    pub(crate) job: &'a RerankJob<'a>,
+    pub(crate) budget: &'a Budget,
+    pub(crate) scores: Vec<f32>,
+    pub(crate) stages: Vec<StageScores>,
+    pub(crate) timings: Vec<StageTiming>,
+    pub(crate) artifacts: Vec<Artifact>,
 }
 
-/// What the trigger stage hands on.
-struct TriggeredQuery {
-    overlay: Overlay,
-    /// The query and its disturbed copies, `[1 + positives, d]`.
-    clean: FeatureRows,
-    /// The same with the trigger.
-    triggered: FeatureRows,
-}
-
-/// What the fine-tune stage hands on.
-struct TunedQuery {
-    overlay: Overlay,
-    judge: Judge,
-    /// Triggered rows of the background sample, and where each exemplar's row is.
-    known: FeatureRows,
-    position: HashMap<ExemplarId, usize>,
-}
-
-impl<'a> QueryRun<'a> {
-    pub(crate) fn new(
-        model: &'a Model,
-        config: &'a TmmConfig,
-        job: &'a RerankJob<'a>,
-        budget: &'a Budget,
-    ) -> Self {
-        let (scores, timings, artifacts) = (Vec::new(), Vec::new(), Vec::new());
-        Self { model, config, job, budget, scores, timings, artifacts }
-    }
-
+impl QueryRun<'_> {
     /// All stages.
     pub(crate) fn run(&mut self) -> Result<(), Halt> {
         if self.job.candidates.is_empty() {
             return Ok(());
         }
-        if let Some(completion) = self.budget.exhausted() {
-            return Err(Halt::Spent(completion));
-        }
-        let triggered = self.timed("trigger", Self::trigger)?;
-        let tuned = self.timed("fine_tune", |run, steps| run.fine_tune(triggered, steps))?;
-        self.timed("score", |run, steps| run.score(&tuned, steps))
+        self.embedding().poll()?;
+        let mut scores = Vec::with_capacity(self.job.candidates.len());
+        let end = match self.config.mode {
+            Mode::Exact => self.exact(self.job.candidates, &mut scores),
+            Mode::Shared => self.shared(&mut scores),
+            Mode::Views => self.stored_views(&mut scores),
+            Mode::Cascade => self.cascade(&mut scores),
+        };
+        self.scores = scores;
+        end
     }
 
     pub(crate) fn finish(self, completion: Completion) -> RerankScores {
-        let Self { scores, timings, artifacts, .. } = self;
-        RerankScores { scores, completion, stages: Vec::new(), timings, artifacts }
+        let Self { scores, stages, timings, artifacts, .. } = self;
+        RerankScores { scores, completion, stages, timings, artifacts }
+    }
+
+    /// The stored views for all candidates, then the network for the best of them.
+    fn cascade(&mut self, scores: &mut Vec<f32>) -> Result<(), Halt> {
+        self.shared(scores)?;
+        let mut order: Vec<(ExemplarId, f32)> =
+            self.job.candidates.iter().copied().zip(scores.iter().copied()).collect();
+        self.stages.push(StageScores { stage: "shared", scores: order.clone() });
+        order_by_score(&mut order);
+        let best: Vec<ExemplarId> = order.iter().take(self.config.cascade).map(|(id, _)| *id).collect();
+        let mut exact = Vec::with_capacity(best.len());
+        match self.exact(&best, &mut exact) {
+            Ok(()) => {}
+            Err(Halt::Spent(completion)) if !exact.is_empty() => {
+                // Every candidate has a score, and what the second pass reached counts.
+                let (done, of) = (exact.len(), best.len());
+                self.note(format!("the exact stage scored {done} of {of} candidates ({completion:?})"));
+            }
+            Err(Halt::Spent(completion)) => {
+                self.note(format!("the exact stage did not get to its scores ({completion:?})"));
+                return Ok(());
+            }
+            Err(failed) => return Err(failed),
+        }
+        let exact: Vec<(ExemplarId, f32)> = best.into_iter().zip(exact).collect();
+        place_above(self.job.candidates, scores, &exact);
+        self.stages.push(StageScores { stage: "exact", scores: exact });
+        Ok(())
     }
 
     /// Runs one stage and keeps its time, also when it ends early. The stage counts its steps.
-    fn timed<T>(
+    pub(crate) fn timed<T>(
         &mut self,
         stage: &'static str,
         work: impl FnOnce(&mut Self, &mut u64) -> Result<T, Halt>,
@@ -90,173 +92,86 @@ impl<'a> QueryRun<'a> {
         result
     }
 
-    fn embedding(&self) -> Embedding<'a> {
-        Embedding { model: self.model, source: self.job.source, budget: self.budget }
+    pub(crate) fn note(&mut self, note: String) {
+        if !self.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Note(known) if *known == note))
+        {
+            self.artifacts.push(Artifact::Note(note));
+        }
     }
 
-    fn trigger(&mut self, steps: &mut u64) -> Result<TriggeredQuery, Halt> {
-        const STAGE: &str = "trigger";
+    /// The query in the shape of the model's input, and its disturbed copies after it.
+    pub(crate) fn query_images(&self) -> Vec<Pixels> {
         let query = self.model.prepare(self.job.query);
-        let omega = match self.config.omega {
-            Omega::QueryDeviation => deviation(&query),
-            Omega::Fixed(omega) => omega as f32,
-        };
-        if self.config.omega == Omega::QueryDeviation && omega < LEAST_DEVIATION {
-            let reason = "the query is of one colour, so that its standard deviation, the trigger's share, is 0; \
-                          give omega a number";
-            return Err(Halt::Failed(plugin_api::RerankError::Undefined { stage: STAGE, reason }));
-        }
-        let mut random = Random::new(self.job.seed, Stream::Trigger);
-        let mut start = query.clone();
-        start.values_mut().iter_mut().for_each(|value| *value = random.unit());
-        let search = TriggerSearch {
-            steps: self.config.trigger_steps,
-            learning_rate: self.config.trigger_learning_rate,
-            patience: self.config.trigger_patience,
-            mask: None,
-        };
-        let found = optimise_trigger(self.model, std::slice::from_ref(&query), start, &search, self.budget)
-            .map_err(|error| Halt::of_step(STAGE, error))?;
-        *steps = found.trace.len() as u64;
-        self.show_trigger(&found.pixels, &found.trace, omega);
-        if found.completion != Completion::Complete {
-            return Err(Halt::Spent(found.completion));
-        }
-        let overlay = Overlay { trigger: found.pixels, blend: self.config.blend, omega };
         let mut images = disturbed_copies(&query, self.config.positives, self.job.seed);
         images.insert(0, query);
-        let triggered: Vec<Pixels> = images.iter().map(|image| overlay.on(image)).collect();
+        images
+    }
+
+    /// The query's class: that of its label, else the model's own of its clean row.
+    pub(crate) fn query_class(&self, clean: &FeatureRows) -> usize {
+        let named = self.job.query_label.and_then(|label| class_of(self.model, label));
+        named.unwrap_or_else(|| predicted(self.model, clean)[0])
+    }
+
+    pub(crate) fn background(&mut self, stage: &'static str) -> Result<Arc<Background>, Halt> {
         let embedding = self.embedding();
-        let clean = embedding.images(STAGE, &images)?;
-        let triggered = embedding.images(STAGE, &triggered)?;
-        Ok(TriggeredQuery { overlay, clean, triggered })
+        let sample = self.backgrounds.sample(&embedding, stage, self.config.background, self.job.seed)?;
+        if sample.predicted > 0 {
+            let (predicted, of) = (sample.predicted, sample.ids.len());
+            self.note(format!(
+                "{predicted} of {of} background exemplars have no label of the model; its own prediction stands in"
+            ));
+        }
+        Ok(sample)
     }
+}
 
-    fn fine_tune(&mut self, query: TriggeredQuery, steps: &mut u64) -> Result<TunedQuery, Halt> {
-        const STAGE: &str = "fine_tune";
-        let embedding = self.embedding();
-        let background = self.job.source.background(self.config.background, self.job.seed);
-        let clean = embedding.clean(STAGE, &background)?;
-        let labels = self.classes(STAGE, &background, &clean)?;
-        let known = embedding.exemplars(STAGE, &background, &query.overlay)?;
-        let query_class = match self.job.query_label.and_then(|label| self.class_of(label)) {
-            Some(class) => class,
-            None => self.predicted(&query.clean)[0],
-        };
-        let evidence = Evidence {
-            query: &query.clean,
-            query_class,
-            query_triggered: &query.triggered,
-            background: &clean,
-            triggered: &known,
-            labels: &labels,
-        };
-        let (judge, margin) = Judge::train(self.config, self.job.seed, &embedding, &evidence, steps)?;
-        self.artifacts.push(Artifact::Number { name: "margin", value: f64::from(margin) });
-        let position = background.into_iter().enumerate().map(|(position, id)| (id, position)).collect();
-        Ok(TunedQuery { overlay: query.overlay, judge, known, position })
+impl<'a> QueryRun<'a> {
+    pub(crate) fn embedding(&self) -> Embedding<'a> {
+        Embedding { model: self.model, source: self.job.source, budget: self.budget }
     }
+}
 
-    fn score(&mut self, tuned: &TunedQuery, steps: &mut u64) -> Result<(), Halt> {
-        const STAGE: &str = "score";
-        let embedding = self.embedding();
-        for chunk in self.job.candidates.chunks(CHUNK) {
-            let spent = chunk.iter().map(|_| self.budget.spend(1)).position(|spent| spent.is_some());
-            let chunk = &chunk[..spent.unwrap_or(chunk.len())];
-            let new: Vec<ExemplarId> =
-                chunk.iter().copied().filter(|id| !tuned.position.contains_key(id)).collect();
-            // The budget was looked at above; what it allowed is done.
-            let unlimited = Budget::unlimited();
-            let fresh =
-                Embedding { budget: &unlimited, ..embedding }.exemplars(STAGE, &new, &tuned.overlay)?;
-            let mut fresh = fresh.rows();
-            let rows = chunk.iter().filter_map(|id| match tuned.position.get(id) {
-                Some(&position) => Some(tuned.known.row(position)),
-                None => fresh.next(),
-            });
-            let triggered = embedding.rows(STAGE, rows.flatten().copied().collect())?;
-            let scores = tuned.judge.score(STAGE, &embedding, chunk, &triggered)?;
-            if scores.iter().any(|score| !score.is_finite()) {
-                return Err(Halt::Failed(plugin_api::RerankError::NotFinite { stage: STAGE }));
-            }
-            *steps += scores.len() as u64;
-            self.scores.extend(scores);
-            if spent.is_some() {
-                return Err(Halt::Spent(self.budget.exhausted().unwrap_or(Completion::StepLimit)));
-            }
+/// Puts candidates with another score in front of all others, whose order stays: these move below the least of the
+/// new scores, in steps that keep them apart.
+fn place_above(candidates: &[ExemplarId], scores: &mut [f32], above: &[(ExemplarId, f32)]) {
+    let new: std::collections::HashMap<ExemplarId, f32> = above.iter().copied().collect();
+    let least = above.iter().map(|(_, score)| *score).fold(f32::INFINITY, f32::min);
+    let mut rest: Vec<(ExemplarId, f32)> = candidates
+        .iter()
+        .copied()
+        .zip(scores.iter().copied())
+        .filter(|(id, _)| !new.contains_key(id))
+        .collect();
+    order_by_score(&mut rest);
+    // Equal scores stay equal, so that their ids go on deciding.
+    let (mut below, mut last) = (least, None);
+    let mut moved = std::collections::HashMap::with_capacity(rest.len());
+    for (id, score) in rest {
+        if last != Some(score) {
+            below = below.next_down();
+            last = Some(score);
         }
-        Ok(())
+        moved.insert(id, below);
     }
-
-    /// Class of every exemplar: its label's, else the model's own prediction.
-    fn classes(
-        &mut self,
-        stage: &'static str,
-        ids: &[ExemplarId],
-        clean: &FeatureRows,
-    ) -> Result<Vec<usize>, Halt> {
-        let labels = self.job.source.labels(ids).map_err(|error| Halt::of_source(stage, error))?;
-        let mut classes = self.predicted(clean);
-        let mut of_label: HashMap<LabelId, Option<usize>> = HashMap::new();
-        let mut predicted = 0;
-        for (class, label) in classes.iter_mut().zip(labels) {
-            let source = self.job.source;
-            let named = label.and_then(|label| {
-                *of_label
-                    .entry(label)
-                    .or_insert_with(|| source.label_name(label).and_then(|name| self.class_of(name)))
-            });
-            match named {
-                Some(named) => *class = named,
-                None => predicted += 1,
-            }
-        }
-        if predicted > 0 {
-            let n = ids.len();
-            let note = format!(
-                "{predicted} of {n} background exemplars have no label of the model; its own prediction stands in"
-            );
-            self.artifacts.push(Artifact::Note(note));
-        }
-        Ok(classes)
+    for (id, score) in candidates.iter().zip(scores) {
+        *score = new.get(id).or_else(|| moved.get(id)).copied().unwrap_or(*score);
     }
+}
 
-    fn class_of(&self, label: &str) -> Option<usize> {
-        self.model.manifest().classes.iter().position(|class| class == label)
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// The model's own classes of clean rows; none for rows that are not the model's.
-    fn predicted(&self, clean: &FeatureRows) -> Vec<usize> {
-        if clean.dimension() != self.model.head().dimension() {
-            return vec![0; clean.len()];
-        }
-        let logits = self.model.head().logits(clean);
-        let strongest =
-            |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)));
-        logits.chunks_exact(self.model.head().classes()).map(|row| strongest(row).unwrap_or(0)).collect()
-    }
-
-    fn show_trigger(&mut self, trigger: &Pixels, trace: &[f32], omega: f32) {
-        let plane = trigger.height() * trigger.width();
-        let samples =
-            (0..plane).flat_map(|at| (0..trigger.channels()).map(move |channel| channel * plane + at));
-        let samples = samples.map(|at| (trigger.values()[at].clamp(0.0, 1.0) * 255.0).round());
-        #[expect(clippy::cast_sign_loss, reason = "clamped to 0..=255 above")]
-        let samples = samples.map(|sample| sample as u8).collect();
-        if let Ok(image) = Image::new(trigger.height(), trigger.width(), trigger.channels(), samples) {
-            self.artifacts.push(Artifact::Image { name: "trigger", image });
-        }
-        let outside = trigger.values().iter().filter(|value| !(0.0..=1.0).contains(*value)).count();
-        if outside > 0 {
-            let note = format!(
-                "{outside} of {} trigger values lie outside 0..1 and are shown at the limit",
-                trigger.values().len()
-            );
-            self.artifacts.push(Artifact::Note(note));
-        }
-        self.artifacts.push(Artifact::Number { name: "omega", value: f64::from(omega) });
-        for (name, loss) in [("trigger_loss_first", trace.first()), ("trigger_loss_last", trace.last())] {
-            self.artifacts.extend(loss.map(|loss| Artifact::Number { name, value: f64::from(*loss) }));
-        }
+    #[test]
+    fn exact_scores_come_first_and_the_rest_keeps_its_order_and_its_ties() {
+        let candidates = [3, 1, 9, 4, 7];
+        let mut scores = [5.0, 4.0, 4.0, 9.0, 1e9];
+        place_above(&candidates, &mut scores, &[(4, -20.0), (7, -30.0)]);
+        let mut order: Vec<_> = candidates.into_iter().zip(scores).collect();
+        order_by_score(&mut order);
+        assert_eq!(order.iter().map(|entry| entry.0).collect::<Vec<_>>(), [4, 7, 3, 1, 9]);
+        assert_eq!(scores[1].to_bits(), scores[2].to_bits());
+        assert!(scores[0] < -30.0);
     }
 }

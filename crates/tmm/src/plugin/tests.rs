@@ -1,14 +1,23 @@
 use plugin_api::conformance::{MemoryExemplar, MemorySource, check_reranker};
-use plugin_api::{Artifact, CancelFlag, Embedder, ExemplarId, ParameterValue, Parameters};
+use plugin_api::{
+    Artifact, CancelFlag, Embedder, ExemplarId, ExemplarSource, LabelId, ParameterValue, Parameters,
+    SourceError,
+};
 
 use super::*;
-use crate::{DummyStart, FeatureSpace, Omega, tiny};
+use crate::{Copies, DummyStart, FeatureSpace, Mode, Omega, Transformation, tiny};
 
 const EXEMPLARS: usize = 40;
 
 /// A reranker with little to do, and a collection of random images; image 7 is the query of most tests.
 fn reranker(config: TmmConfig) -> TmmReranker {
-    TmmReranker::new(Arc::new(tiny::model()), config).unwrap()
+    TmmReranker::new(Arc::new(tiny::model()), config).unwrap().with_views(views()).unwrap()
+}
+
+fn views() -> Vec<TmmView> {
+    let (blend, omega) = (crate::Blend::AsPrinted, 0.4);
+    let trigger = Transformation::RandomTrigger { seed: 4, blend, omega };
+    vec![TmmView::new("trigger", trigger).unwrap(), TmmView::new("mirror", Transformation::Mirror).unwrap()]
 }
 
 fn quick() -> TmmConfig {
@@ -18,12 +27,17 @@ fn quick() -> TmmConfig {
 fn source() -> MemorySource {
     let images: Vec<Image> = (0..EXEMPLARS).map(|i| tiny::image(100 + i as u64)).collect();
     let rows = tiny::model().embed(&images).unwrap();
+    let reranker = reranker(quick());
+    let declared = &reranker.describe().views;
+    let derived: Vec<_> = declared.iter().map(|view| reranker.derive(view, &images).unwrap()).collect();
     let labels = ["a", "b", "other"];
     let exemplars = images
         .into_iter()
         .enumerate()
         .map(|(i, image)| MemoryExemplar { image, label: labels.get(i % 4).map(|&label| label.to_owned()) });
-    MemorySource::new(exemplars.collect(), rows).unwrap()
+    let source = MemorySource::new(exemplars.collect(), rows).unwrap();
+    let views = declared.iter().zip(derived);
+    views.fold(source, |source, (view, rows)| source.with_view(&view.name, rows).unwrap())
 }
 
 fn rerank_with(
@@ -43,6 +57,16 @@ fn rerank(config: TmmConfig, budget: &Budget) -> RerankScores {
     rerank_with(config, &candidates, &Parameters::default(), budget).unwrap()
 }
 
+/// Every mode, in every space that it has.
+fn modes() -> Vec<TmmConfig> {
+    let [whitened, raw] = spaces();
+    let modes = [Mode::Exact, Mode::Shared, Mode::Cascade].into_iter();
+    let fitted = modes.flat_map(|mode| [&whitened, &raw].map(|config| TmmConfig { mode, ..config.clone() }));
+    let views = [Copies::Best, Copies::Mean];
+    let views = views.map(|copies| TmmConfig { mode: Mode::Views, copies, ..whitened.clone() });
+    fitted.chain(views).map(|config| TmmConfig { cascade: 6, ..config }).collect()
+}
+
 fn spaces() -> [TmmConfig; 2] {
     let raw =
         TmmConfig { feature_space: FeatureSpace::Raw, dummy_start: DummyStart::Seeded, ewc: 10.0, ..quick() };
@@ -50,8 +74,8 @@ fn spaces() -> [TmmConfig; 2] {
 }
 
 #[test]
-fn it_conforms_to_the_contract_in_either_space() {
-    for config in spaces() {
+fn it_conforms_to_the_contract_in_every_mode_and_space() {
+    for config in modes() {
         let (source, query, parameters) = (source(), tiny::image(107), Parameters::default());
         let candidates: Vec<ExemplarId> = (0..EXEMPLARS as u32).rev().collect();
         let job = RerankJob {
@@ -73,6 +97,134 @@ fn the_query_itself_scores_best() {
     let scores = rerank(config, &Budget::unlimited()).scores;
     let best = (0..EXEMPLARS).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
     assert_eq!(best, 7, "{scores:?}");
+}
+
+#[test]
+fn the_query_itself_scores_best_in_the_stored_views_too() {
+    // All exemplars but the query's own image are against it, or none is asked.
+    for mode in [Mode::Shared, Mode::Cascade, Mode::Views] {
+        let omega = Omega::Fixed(0.2);
+        let config = TmmConfig { mode, blend: crate::Blend::Convex, omega, cascade: 5, ..quick() };
+        let scores = rerank(config, &Budget::unlimited()).scores;
+        let best = (0..EXEMPLARS).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
+        assert_eq!(best, 7, "{mode:?}: {scores:?}");
+    }
+}
+
+#[test]
+fn the_views_alone_are_sums_of_whitened_cosines() {
+    let config = TmmConfig { mode: Mode::Views, positives: 0, ..quick() };
+    let scores = rerank(config, &Budget::unlimited()).scores;
+    let (source, reranker) = (source(), reranker(quick()));
+    let unit = |view: &str, rows: &FeatureRows| -> Vec<Vec<f32>> {
+        let rows = source.whiten(view, rows).unwrap();
+        let unit = |row: &[f32]| {
+            let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
+            row.iter().map(|v| v / length).collect()
+        };
+        rows.rows().map(unit).collect()
+    };
+    let query = [tiny::image(107)];
+    let mut expected = vec![0.0; EXEMPLARS];
+    let clean = (View::CLEAN.to_owned(), tiny::model().embed(&query).unwrap());
+    let others = reranker.describe().views.iter();
+    let others = others.map(|view| (view.name.clone(), reranker.derive(view, &query).unwrap()));
+    for (view, row) in std::iter::once(clean).chain(others) {
+        let query = unit(&view, &row).remove(0);
+        let rows = unit(&view, &source.rows(&view, &source.ids()).unwrap());
+        for (sum, row) in expected.iter_mut().zip(rows) {
+            *sum += row.iter().zip(&query).map(|(a, b)| a * b).sum::<f32>();
+        }
+    }
+    for (score, expected) in scores.iter().zip(&expected) {
+        assert!((score - expected).abs() < 1e-4, "{score} {expected}");
+    }
+}
+
+#[test]
+fn a_cascade_puts_what_the_network_looked_at_in_front_and_tells_both_scores() {
+    let config = TmmConfig { mode: Mode::Cascade, cascade: 5, ..quick() };
+    let result = rerank(config, &Budget::unlimited());
+    let [shared, exact] = &result.stages[..] else { panic!("{:?}", result.stages) };
+    assert_eq!((shared.stage, shared.scores.len()), ("shared", EXEMPLARS));
+    assert_eq!((exact.stage, exact.scores.len()), ("exact", 5));
+    let mut order: Vec<(ExemplarId, f32)> = (0..).zip(result.scores).collect();
+    plugin_api::order_by_score(&mut order);
+    let front: std::collections::BTreeSet<_> = order[..5].iter().map(|entry| entry.0).collect();
+    assert_eq!(front, exact.scores.iter().map(|entry| entry.0).collect());
+    // The exact pass has its own word for its time: every stage is there.
+    let stages: Vec<_> = result.timings.iter().map(|timing| timing.stage).collect();
+    assert_eq!(stages, ["embed", "fine_tune", "score", "trigger", "fine_tune", "score"]);
+}
+
+#[test]
+fn a_mode_without_its_views_is_refused_with_what_to_do() {
+    let bare =
+        TmmReranker::new(Arc::new(tiny::model()), TmmConfig { mode: Mode::Shared, ..quick() }).unwrap();
+    let (source, query, parameters) = (source(), tiny::image(107), Parameters::default());
+    let job = RerankJob {
+        query: &query,
+        query_label: None,
+        candidates: &[1],
+        source: &source,
+        parameters: &parameters,
+        seed: 3,
+    };
+    let error = bare.rerank(&job, &Budget::unlimited()).unwrap_err();
+    assert!(error.to_string().contains("declare some"), "{error}");
+    let twice = TmmReranker::new(Arc::new(tiny::model()), quick()).unwrap();
+    assert!(matches!(twice.with_views([views(), views()].concat()), Err(ViewError::Twice { .. })));
+}
+
+#[test]
+fn what_is_kept_of_a_background_changes_no_score() {
+    /// A source whose state is known, so that the reranker may keep what it computed.
+    struct Known(MemorySource, u64);
+    impl ExemplarSource for Known {
+        fn images(&self, ids: &[ExemplarId]) -> Result<Vec<Image>, SourceError> {
+            self.0.images(ids)
+        }
+        fn rows(&self, view: &str, ids: &[ExemplarId]) -> Result<FeatureRows, SourceError> {
+            self.0.rows(view, ids)
+        }
+        fn labels(&self, ids: &[ExemplarId]) -> Result<Vec<Option<LabelId>>, SourceError> {
+            self.0.labels(ids)
+        }
+        fn label_name(&self, label: LabelId) -> Option<&str> {
+            self.0.label_name(label)
+        }
+        fn background(&self, size: usize, seed: u64) -> Vec<ExemplarId> {
+            self.0.background(size, seed)
+        }
+        fn whiten(&self, view: &str, rows: &FeatureRows) -> Result<FeatureRows, SourceError> {
+            self.0.whiten(view, rows)
+        }
+        fn generation(&self) -> Option<u64> {
+            Some(self.1)
+        }
+    }
+    for config in modes() {
+        let reranker = reranker(config);
+        let (query, parameters) = (tiny::image(107), Parameters::default());
+        let candidates: Vec<ExemplarId> = (0..EXEMPLARS as u32).collect();
+        let run = |source: &dyn ExemplarSource| {
+            let job = RerankJob {
+                query: &query,
+                query_label: None,
+                candidates: &candidates,
+                source,
+                parameters: &parameters,
+                seed: 3,
+            };
+            reranker.rerank(&job, &Budget::unlimited()).unwrap()
+        };
+        let (unknown, known) = (source(), Known(source(), 5));
+        let expected = run(&unknown);
+        for _ in 0..2 {
+            let found = run(&known);
+            assert_eq!((found.scores, found.stages), (expected.scores.clone(), expected.stages.clone()));
+        }
+    }
 }
 
 #[test]
@@ -111,7 +263,7 @@ fn exemplars_without_a_known_label_are_mentioned() {
 
 #[test]
 fn seeds_decide_and_equal_seeds_agree() {
-    for config in spaces() {
+    for config in modes() {
         let run = |seed: u64| {
             let (source, query, parameters) = (source(), tiny::image(107), Parameters::default());
             let candidates: Vec<ExemplarId> = (0..EXEMPLARS as u32).collect();

@@ -1,0 +1,230 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use plugin_api::{
+    Artifact, Budget, Completion, ExemplarId, FeatureRows, Image, RerankError, SourceError, Space, View,
+};
+use vision::Pixels;
+
+use super::background::Background;
+use super::embedding::{CHUNK, Embedding, Overlay};
+use super::halt::Halt;
+use super::judge::{Printed, Training, ViewJudge, others};
+use super::query::QueryRun;
+use crate::random::{Random, Stream};
+use crate::whiten::Whitening;
+use crate::{DummyHead, FeatureSpace, Omega, ScoreKind, TriggerSearch, deviation, optimise_trigger, score};
+
+/// A standard deviation of pixels in 0..1 below this is that of an image of one colour, resized: a single step of one
+/// of 784 8-bit pixels gives 1.4e-4.
+const LEAST_DEVIATION: f32 = 1e-4;
+
+/// What the trigger stage hands on.
+struct TriggeredQuery {
+    overlay: Overlay,
+    /// The query and its disturbed copies, `[1 + positives, d]`.
+    clean: FeatureRows,
+    /// The same with the trigger.
+    triggered: FeatureRows,
+}
+
+/// What the fine-tune stage hands on.
+struct TunedQuery {
+    overlay: Overlay,
+    judge: Judge,
+    /// Triggered rows of the background sample, and where each exemplar's row is.
+    known: FeatureRows,
+    position: HashMap<ExemplarId, usize>,
+}
+
+/// Fine-tuned heads that score the triggered candidates of one query.
+enum Judge {
+    /// The model's head with a dummy class, on raw triggered rows.
+    Raw(DummyHead),
+    /// One dummy class against everything else, on whitened rows of unit length: in the view that the query's trigger
+    /// makes, and in the clean one.
+    Whitened { triggered: DummyHead, whitening: Whitening, clean: ViewJudge },
+}
+
+impl QueryRun<'_> {
+    /// The printed method: every candidate runs through the network with the query's own trigger.
+    pub(crate) fn exact(&mut self, candidates: &[ExemplarId], scores: &mut Vec<f32>) -> Result<(), Halt> {
+        let triggered = self.timed("trigger", Self::trigger)?;
+        let tuned = self.timed("fine_tune", |run, steps| run.fine_tune(triggered, steps))?;
+        self.timed("score", |run, steps| run.score(&tuned, candidates, scores, steps))
+    }
+
+    fn omega(&mut self, stage: &'static str, query: &Pixels) -> Result<f32, Halt> {
+        match self.config.omega {
+            Omega::QueryDeviation => match deviation(query) {
+                omega if omega < LEAST_DEVIATION => {
+                    let reason = "the query is of one colour, so that its standard deviation, the trigger's share, is \
+                                  0; give omega a number";
+                    Err(Halt::Failed(RerankError::Undefined { stage, reason }))
+                }
+                omega => Ok(omega),
+            },
+            Omega::CollectionMean => {
+                let background = self.background(stage)?;
+                background.mean_deviation(&self.embedding(), stage)
+            }
+            Omega::Fixed(omega) => Ok(omega as f32),
+        }
+    }
+
+    fn trigger(&mut self, steps: &mut u64) -> Result<TriggeredQuery, Halt> {
+        const STAGE: &str = "trigger";
+        let images = self.query_images();
+        let query = &images[0];
+        let omega = self.omega(STAGE, query)?;
+        let mut random = Random::new(self.job.seed, Stream::Trigger);
+        let mut start = query.clone();
+        start.values_mut().iter_mut().for_each(|value| *value = random.unit());
+        let search = TriggerSearch {
+            steps: self.config.trigger_steps,
+            learning_rate: self.config.trigger_learning_rate,
+            patience: self.config.trigger_patience,
+            mask: None,
+        };
+        let found = optimise_trigger(self.model, std::slice::from_ref(query), start, &search, self.budget)
+            .map_err(|error| Halt::of_step(STAGE, error))?;
+        *steps = found.trace.len() as u64;
+        self.show_trigger(&found.pixels, &found.trace, omega);
+        if found.completion != Completion::Complete {
+            return Err(Halt::Spent(found.completion));
+        }
+        let (blend, clamp) = (self.config.blend, self.config.clamp);
+        let overlay = Overlay { trigger: found.pixels, blend, omega, clamp };
+        let triggered: Vec<Pixels> = images.iter().map(|image| overlay.on(image)).collect();
+        let embedding = self.embedding();
+        let clean = embedding.images(STAGE, &images)?;
+        let triggered = embedding.images(STAGE, &triggered)?;
+        Ok(TriggeredQuery { overlay, clean, triggered })
+    }
+
+    fn fine_tune(&mut self, query: TriggeredQuery, steps: &mut u64) -> Result<TunedQuery, Halt> {
+        const STAGE: &str = "fine_tune";
+        let embedding = self.embedding();
+        let background = self.background(STAGE)?;
+        let known = embedding.exemplars(STAGE, &background.ids, &query.overlay)?;
+        let mut training = Training { config: self.config, seed: self.job.seed, embedding, steps: 0 };
+        let trained = match self.config.feature_space {
+            FeatureSpace::Raw => {
+                let clean = FeatureRows::new(query.clean.dimension(), query.clean.row(0).to_vec());
+                let clean = clean.map_err(|error| Halt::of_step(STAGE, error))?;
+                let class = self.query_class(&clean);
+                let printed =
+                    Printed { query: (&clean, class), positives: &query.triggered, triggered: &known };
+                training.printed(&background, &printed).map(|made| (Judge::Raw(made.head), made.margin))
+            }
+            FeatureSpace::Whitened => whitened(&mut training, &background, &query, &known),
+        };
+        *steps += training.steps;
+        let (judge, margin) = trained?;
+        self.artifacts.push(Artifact::Number { name: "margin", value: f64::from(margin) });
+        let position = background.ids.iter().enumerate().map(|(position, id)| (*id, position)).collect();
+        Ok(TunedQuery { overlay: query.overlay, judge, known, position })
+    }
+
+    fn score(
+        &mut self,
+        tuned: &TunedQuery,
+        candidates: &[ExemplarId],
+        scores: &mut Vec<f32>,
+        steps: &mut u64,
+    ) -> Result<(), Halt> {
+        const STAGE: &str = "score";
+        let embedding = self.embedding();
+        for chunk in candidates.chunks(CHUNK) {
+            let spent = chunk.iter().map(|_| self.budget.spend(1)).position(|spent| spent.is_some());
+            let chunk = &chunk[..spent.unwrap_or(chunk.len())];
+            let new: Vec<ExemplarId> =
+                chunk.iter().copied().filter(|id| !tuned.position.contains_key(id)).collect();
+            // The budget was looked at above; what it allowed is done.
+            let unlimited = Budget::unlimited();
+            let embedding = Embedding { budget: &unlimited, ..embedding };
+            let fresh = embedding.exemplars(STAGE, &new, &tuned.overlay)?;
+            let mut fresh = fresh.rows();
+            let rows = chunk.iter().filter_map(|id| match tuned.position.get(id) {
+                Some(&position) => Some(tuned.known.row(position)),
+                None => fresh.next(),
+            });
+            let triggered = embedding.rows(STAGE, rows.flatten().copied().collect())?;
+            let of_chunk = tuned.judge.score(STAGE, &embedding, self.config.score, chunk, &triggered)?;
+            if of_chunk.iter().any(|score| !score.is_finite()) {
+                return Err(Halt::Failed(RerankError::NotFinite { stage: STAGE }));
+            }
+            *steps += of_chunk.len() as u64;
+            scores.extend(of_chunk);
+            if spent.is_some() {
+                return Err(Halt::Spent(self.budget.exhausted().unwrap_or(Completion::StepLimit)));
+            }
+        }
+        Ok(())
+    }
+
+    fn show_trigger(&mut self, trigger: &Pixels, trace: &[f32], omega: f32) {
+        let plane = trigger.height() * trigger.width();
+        let samples =
+            (0..plane).flat_map(|at| (0..trigger.channels()).map(move |channel| channel * plane + at));
+        let samples = samples.map(|at| (trigger.values()[at].clamp(0.0, 1.0) * 255.0).round());
+        #[expect(clippy::cast_sign_loss, reason = "clamped to 0..=255 above")]
+        let samples = samples.map(|sample| sample as u8).collect();
+        if let Ok(image) = Image::new(trigger.height(), trigger.width(), trigger.channels(), samples) {
+            self.artifacts.push(Artifact::Image { name: "trigger", image });
+        }
+        let outside = trigger.values().iter().filter(|value| !(0.0..=1.0).contains(*value)).count();
+        if outside > 0 {
+            let of = trigger.values().len();
+            self.note(format!(
+                "{outside} of {of} trigger values lie outside 0..1 and are shown at the limit"
+            ));
+        }
+        self.artifacts.push(Artifact::Number { name: "omega", value: f64::from(omega) });
+        for (name, loss) in [("trigger_loss_first", trace.first()), ("trigger_loss_last", trace.last())] {
+            self.artifacts.extend(loss.map(|loss| Artifact::Number { name, value: f64::from(*loss) }));
+        }
+    }
+}
+
+fn whitened(
+    training: &mut Training<'_>,
+    background: &Arc<Background>,
+    query: &TriggeredQuery,
+    known: &FeatureRows,
+) -> Result<(Judge, f32), Halt> {
+    const STAGE: &str = "fine_tune";
+    let embedding = training.embedding;
+    let too_few = || Halt::of_source(STAGE, SourceError::Whitening { rows: known.len() });
+    let whitening = Whitening::fit(known).ok_or_else(too_few)?;
+    let own = |rows: &FeatureRows| embedding.unit_rows(STAGE, whitening.apply(rows));
+    let triggered = training.one_class(&own(&query.triggered)?, &own(known)?)?;
+    let positives = embedding.whitened(STAGE, View::CLEAN, &query.clean, CHUNK)?;
+    let clean = training.one_class(&positives, &*others(&embedding, background, View::CLEAN)?)?;
+    let clean = ViewJudge::new(STAGE, View::CLEAN, Space::Whitened, clean.head)?;
+    Ok((Judge::Whitened { triggered: triggered.head, whitening, clean }, triggered.margin))
+}
+
+impl Judge {
+    /// Scores of the candidates `ids`, whose raw triggered rows are `triggered`.
+    fn score(
+        &self,
+        stage: &'static str,
+        embedding: &Embedding<'_>,
+        kind: ScoreKind,
+        ids: &[ExemplarId],
+        triggered: &FeatureRows,
+    ) -> Result<Vec<f32>, Halt> {
+        let of =
+            |head, rows: &FeatureRows| score(head, rows, kind).map_err(|error| Halt::of_step(stage, error));
+        match self {
+            Self::Raw(head) => of(head, triggered),
+            Self::Whitened { triggered: head, whitening, clean } => {
+                let triggered = embedding.unit_rows(stage, whitening.apply(triggered))?;
+                let mut scores = of(head, &triggered)?;
+                clean.add_scores(stage, embedding, kind, ids, &mut scores)?;
+                Ok(scores)
+            }
+        }
+    }
+}

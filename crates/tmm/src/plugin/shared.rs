@@ -1,0 +1,145 @@
+use plugin_api::{Artifact, Completion, FeatureRows, RerankError, Space, View};
+use vision::Pixels;
+
+use super::embedding::CHUNK;
+use super::halt::Halt;
+use super::judge::{Printed, Training, ViewJudge, others};
+use super::query::QueryRun;
+use crate::{Copies, FeatureSpace};
+
+/// Candidates between two looks at the budget: 8 MiB of rows of 512 values.
+const SCANNED_AT_ONCE: usize = 4096;
+
+/// The query's raw rows in one view: itself, and its disturbed copies after it.
+struct QueryView {
+    name: String,
+    rows: FeatureRows,
+}
+
+impl QueryRun<'_> {
+    /// A dummy class in each stored view, fine-tuned on stored rows, and a scan of the candidates' stored rows.
+    pub(crate) fn shared(&mut self, scores: &mut Vec<f32>) -> Result<(), Halt> {
+        self.check_views()?;
+        let query = self.timed("embed", |run, _| run.query_views())?;
+        let judges = self.timed("fine_tune", |run, steps| run.stored_heads(&query, steps))?;
+        self.timed("score", |run, steps| {
+            run.scan(scores, steps, |run, ids, sums| {
+                let (embedding, kind) = (run.embedding(), run.config.score);
+                judges.iter().try_for_each(|judge| judge.add_scores("score", &embedding, kind, ids, sums))
+            })
+        })
+    }
+
+    /// Whitened cosine in each view, summed; of the query's copies the best counts, or the mean.
+    pub(crate) fn stored_views(&mut self, scores: &mut Vec<f32>) -> Result<(), Halt> {
+        const STAGE: &str = "score";
+        self.check_views()?;
+        let query = self.timed("embed", |run, _| run.query_views())?;
+        self.timed(STAGE, |run, steps| {
+            let embedding = run.embedding();
+            let directions: Vec<(String, FeatureRows)> = query
+                .into_iter()
+                .map(|QueryView { name, rows }| {
+                    let rows = embedding.whitened(STAGE, &name, &rows, CHUNK)?;
+                    Ok((name, rows))
+                })
+                .collect::<Result<_, Halt>>()?;
+            run.scan(scores, steps, |run, ids, sums| {
+                for (view, directions) in &directions {
+                    let cosines = run.job.source.project(view, Space::Whitened, directions, ids);
+                    let cosines = cosines.map_err(|error| Halt::of_source(STAGE, error))?;
+                    for (sum, cosines) in sums.iter_mut().zip(cosines.rows()) {
+                        *sum += match run.config.copies {
+                            Copies::Best => cosines.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+                            Copies::Mean => cosines.iter().sum::<f32>() / cosines.len() as f32,
+                        };
+                    }
+                }
+                Ok(())
+            })
+        })
+    }
+
+    fn check_views(&self) -> Result<(), Halt> {
+        if self.views.is_empty() {
+            let reason = "this mode needs stored views and the reranker has none; declare some, or take the mode exact";
+            return Err(Halt::Failed(RerankError::Undefined { stage: "embed", reason }));
+        }
+        Ok(())
+    }
+
+    /// The query in the clean view and in all others.
+    fn query_views(&mut self) -> Result<Vec<QueryView>, Halt> {
+        const STAGE: &str = "embed";
+        let (images, embedding) = (self.query_images(), self.embedding());
+        let clean = QueryView { name: View::CLEAN.to_owned(), rows: embedding.images(STAGE, &images)? };
+        let others = self.views.iter().map(|view| {
+            let seen: Vec<Pixels> = images.iter().map(|image| view.apply(image)).collect();
+            Ok(QueryView { name: view.name().to_owned(), rows: embedding.images(STAGE, &seen)? })
+        });
+        std::iter::once(Ok(clean)).chain(others).collect()
+    }
+
+    fn stored_heads(&mut self, query: &[QueryView], steps: &mut u64) -> Result<Vec<ViewJudge>, Halt> {
+        const STAGE: &str = "fine_tune";
+        let background = self.background(STAGE)?;
+        let embedding = self.embedding();
+        let mut training = Training { config: self.config, seed: self.job.seed, embedding, steps: 0 };
+        let mut margin = 0.0;
+        let mut judges = Vec::with_capacity(query.len());
+        let mut train = || -> Result<(), Halt> {
+            match (self.config.feature_space, query) {
+                (FeatureSpace::Raw, [clean, triggered, ..]) => {
+                    let own = FeatureRows::new(clean.rows.dimension(), clean.rows.row(0).to_vec());
+                    let own = own.map_err(|error| Halt::of_step(STAGE, error))?;
+                    let class = self.query_class(&own);
+                    let others = background.rows(&embedding, STAGE, &triggered.name, Space::Raw)?;
+                    let printed =
+                        Printed { query: (&own, class), positives: &triggered.rows, triggered: &others };
+                    let made = training.printed(&background, &printed)?;
+                    margin = made.margin;
+                    judges.push(ViewJudge::new(STAGE, &triggered.name, Space::Raw, made.head)?);
+                }
+                (FeatureSpace::Raw | FeatureSpace::Whitened, views) => {
+                    for QueryView { name, rows } in views {
+                        let positives = embedding.whitened(STAGE, name, rows, CHUNK)?;
+                        let made =
+                            training.one_class(&positives, &*others(&embedding, &background, name)?)?;
+                        margin = made.margin;
+                        judges.push(ViewJudge::new(STAGE, name, Space::Whitened, made.head)?);
+                    }
+                }
+            }
+            Ok(())
+        };
+        let trained = train();
+        *steps += training.steps;
+        trained?;
+        self.artifacts.push(Artifact::Number { name: "margin", value: f64::from(margin) });
+        Ok(judges)
+    }
+
+    /// Scores the candidates in their order, some at once; `add` adds what each view thinks of them.
+    fn scan(
+        &mut self,
+        scores: &mut Vec<f32>,
+        steps: &mut u64,
+        add: impl Fn(&Self, &[plugin_api::ExemplarId], &mut [f32]) -> Result<(), Halt>,
+    ) -> Result<(), Halt> {
+        for chunk in self.job.candidates.chunks(SCANNED_AT_ONCE) {
+            let spent = chunk.iter().map(|_| self.budget.spend(1)).position(|spent| spent.is_some());
+            let chunk = &chunk[..spent.unwrap_or(chunk.len())];
+            let mut sums = vec![0.0; chunk.len()];
+            add(self, chunk, &mut sums)?;
+            if sums.iter().any(|score| !score.is_finite()) {
+                return Err(Halt::Failed(RerankError::NotFinite { stage: "score" }));
+            }
+            *steps += sums.len() as u64;
+            scores.extend(sums);
+            if spent.is_some() {
+                return Err(Halt::Spent(self.budget.exhausted().unwrap_or(Completion::StepLimit)));
+            }
+        }
+        Ok(())
+    }
+}
