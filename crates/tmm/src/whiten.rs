@@ -1,22 +1,32 @@
 use plugin_api::FeatureRows;
 
+use crate::kernel;
+
 /// Share of the mean variance that is added to the covariance's diagonal (METHOD: "shrink 0.01").
 pub(crate) const SHRINK: f64 = 0.01;
+
+/// Rows between two looks at the budget, of a sample or of a matrix: some 10 ms of 512 values each.
+const ROWS_AT_ONCE: usize = 64;
 
 /// Centring and whitening with a shrunk covariance, fitted on a sample of rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Whitening {
     mean: Vec<f64>,
-    /// Cholesky factor of the shrunk covariance, lower triangular, row by row.
-    factor: Vec<f64>,
+    /// Inverse of the Cholesky factor of the shrunk covariance, lower triangular, row by row: a product is quicker
+    /// than solving for every row.
+    inverse: Vec<f32>,
 }
 
 impl Whitening {
-    /// Fits mean and covariance on `rows`; `None` when fewer than two of them differ.
-    pub(crate) fn fit(rows: &FeatureRows) -> Option<Self> {
+    /// Fits mean and covariance on `rows`; `None` when fewer than two of them differ. An error of `poll`, which is
+    /// called every few milliseconds, ends it.
+    pub(crate) fn fit<E>(
+        rows: &FeatureRows,
+        mut poll: impl FnMut() -> Result<(), E>,
+    ) -> Result<Option<Self>, E> {
         let (n, d) = (rows.len(), rows.dimension());
         if n < 2 {
-            return None;
+            return Ok(None);
         }
         let mut mean = vec![0.0; d];
         for row in rows.rows() {
@@ -25,15 +35,18 @@ impl Whitening {
         for sum in &mut mean {
             *sum /= n as f64;
         }
-        let centred: Vec<f64> = rows
-            .rows()
-            .flat_map(|row| row.iter().zip(&mean).map(|(value, mean)| f64::from(*value) - mean))
-            .collect();
         let mut factor = vec![0.0; d * d];
-        for row in centred.chunks_exact(d) {
-            for (i, value) in row.iter().enumerate() {
+        let mut centred = vec![0.0; d];
+        for (at, row) in rows.rows().enumerate() {
+            if at % ROWS_AT_ONCE == 0 {
+                poll()?;
+            }
+            for ((centred, value), mean) in centred.iter_mut().zip(row).zip(&mean) {
+                *centred = f64::from(*value) - mean;
+            }
+            for (i, value) in centred.iter().enumerate() {
                 let line = &mut factor[i * d..=i * d + i];
-                line.iter_mut().zip(row).for_each(|(sum, other)| *sum += value * other);
+                line.iter_mut().zip(&centred).for_each(|(sum, other)| *sum += value * other);
             }
         }
         for sum in &mut factor {
@@ -41,32 +54,66 @@ impl Whitening {
         }
         let spread = (0..d).map(|i| factor[i * d + i]).sum::<f64>() / d as f64;
         if spread.is_nan() || spread <= 0.0 {
-            return None;
+            return Ok(None);
         }
         (0..d).for_each(|i| factor[i * d + i] += SHRINK * spread);
-        decompose(&mut factor, d).then_some(Self { mean, factor })
+        if !decompose(&mut factor, d, &mut poll)? {
+            return Ok(None);
+        }
+        let inverse = inverted(&factor, d, &mut poll)?;
+        Ok(Some(Self { mean, inverse }))
     }
 
     /// `rows`, whitened.
     pub(crate) fn apply(&self, rows: &FeatureRows) -> Vec<f32> {
         let d = self.mean.len();
-        let mut whitened = Vec::with_capacity(rows.values().len());
-        let mut solved = vec![0.0; d];
-        for row in rows.rows() {
-            for i in 0..d {
-                let line = &self.factor[i * d..=i * d + i];
-                let known = dot(&line[..i], &solved[..i]);
-                solved[i] = (f64::from(row[i]) - self.mean[i] - known) / line[i];
+        let centred: Vec<f32> = rows
+            .rows()
+            .flat_map(|row| row.iter().zip(&self.mean).map(|(value, mean)| (f64::from(*value) - mean) as f32))
+            .collect();
+        let mut whitened = vec![0.0; centred.len()];
+        pulp::Arch::new().dispatch(|| {
+            for (tile, whitened) in centred.chunks(4 * d).zip(whitened.chunks_mut(4 * d)) {
+                // Fewer than four rows repeat the last one and drop the surplus.
+                let last = tile.len() / d - 1;
+                let tile: [&[f32]; 4] = std::array::from_fn(|row| &tile[row.min(last) * d..][..d]);
+                for i in 0..d {
+                    let products =
+                        kernel::dot_4(&self.inverse[i * d..=i * d + i], tile.map(|row| &row[..=i]));
+                    for (row, product) in products.into_iter().enumerate().take(last + 1) {
+                        whitened[row * d + i] = product;
+                    }
+                }
             }
-            whitened.extend(solved.iter().map(|value| *value as f32));
-        }
+        });
         whitened
     }
 }
 
-/// Replaces the lower triangle of a symmetric matrix by its Cholesky factor; whether it has one.
-fn decompose(matrix: &mut [f64], d: usize) -> bool {
+/// Inverse of a lower triangular matrix, row by row.
+fn inverted<E>(factor: &[f64], d: usize, poll: &mut impl FnMut() -> Result<(), E>) -> Result<Vec<f32>, E> {
+    let mut inverse = vec![0.0; d * d];
     for i in 0..d {
+        if i % ROWS_AT_ONCE == 0 {
+            poll()?;
+        }
+        let (above, line) = inverse.split_at_mut(i * d);
+        for (k, above) in above.chunks_exact(d).enumerate() {
+            let share = factor[i * d + k];
+            line[..=k].iter_mut().zip(&above[..=k]).for_each(|(sum, value)| *sum -= share * value);
+        }
+        line[i] = 1.0;
+        line[..=i].iter_mut().for_each(|value: &mut f64| *value /= factor[i * d + i]);
+    }
+    Ok(inverse.into_iter().map(|value| value as f32).collect())
+}
+
+/// Replaces the lower triangle of a symmetric matrix by its Cholesky factor; whether it has one.
+fn decompose<E>(matrix: &mut [f64], d: usize, poll: &mut impl FnMut() -> Result<(), E>) -> Result<bool, E> {
+    for i in 0..d {
+        if i % ROWS_AT_ONCE == 0 {
+            poll()?;
+        }
         let (above, line) = matrix.split_at_mut(i * d);
         for j in 0..i {
             let other = &above[j * d..=j * d + j];
@@ -74,11 +121,11 @@ fn decompose(matrix: &mut [f64], d: usize) -> bool {
         }
         let rest = line[i] - dot(&line[..i], &line[..i]);
         if rest.is_nan() || rest <= 0.0 {
-            return false;
+            return Ok(false);
         }
         line[i] = rest.sqrt();
     }
-    true
+    Ok(true)
 }
 
 /// The scalar product in eight lanes: a fixed order that the compiler can use vectors for.
@@ -98,6 +145,21 @@ mod tests {
     use super::*;
     use crate::random::{Random, Stream};
 
+    fn fitted(rows: &FeatureRows) -> Option<Whitening> {
+        Whitening::fit(rows, || Ok::<_, std::convert::Infallible>(())).unwrap()
+    }
+
+    #[test]
+    fn a_fit_that_must_end_ends() {
+        let rows = FeatureRows::new(1, (0..200).map(|v| v as f32).collect()).unwrap();
+        let mut looks = 0;
+        let ended = Whitening::fit(&rows, || {
+            looks += 1;
+            if looks == 3 { Err("over") } else { Ok(()) }
+        });
+        assert_eq!((ended.map(|_| ()), looks), (Err("over"), 3));
+    }
+
     #[test]
     fn whitened_rows_have_unit_covariance() {
         let mut random = Random::new(1, Stream::Order);
@@ -107,7 +169,7 @@ mod tests {
             [3.0 + x, x + random.normal()]
         });
         let rows = FeatureRows::new(2, values.collect()).unwrap();
-        let whitened = Whitening::fit(&rows).unwrap().apply(&rows);
+        let whitened = fitted(&rows).unwrap().apply(&rows);
         let moment = |f: fn(&[f32]) -> f32| whitened.chunks_exact(2).map(f).sum::<f32>() / 1999.0;
         assert!(moment(|r| r[0]).abs() < 1e-3 && moment(|r| r[1]).abs() < 1e-3);
         // Shrinking takes something off the narrow direction, more the narrower it is.
@@ -118,7 +180,7 @@ mod tests {
 
     #[test]
     fn rows_that_do_not_differ_have_no_whitening() {
-        assert!(Whitening::fit(&FeatureRows::new(2, vec![1.0, 2.0]).unwrap()).is_none());
-        assert!(Whitening::fit(&FeatureRows::new(2, vec![1.0, 2.0, 1.0, 2.0]).unwrap()).is_none());
+        assert!(fitted(&FeatureRows::new(2, vec![1.0, 2.0]).unwrap()).is_none());
+        assert!(fitted(&FeatureRows::new(2, vec![1.0, 2.0, 1.0, 2.0]).unwrap()).is_none());
     }
 }

@@ -25,8 +25,9 @@ const MAX_COLUMN_VALUES: usize = 1 << 24;
 /// *Shapes:* an input is [`Pixels`] of the manifest's channels and size, see [`Model::prepare`]; a feature row has
 /// the head's dimension; a row of logits has one value per class.
 ///
-/// *Determinism:* on the processor the same batch gives the same bits, for any number of threads and whatever else
-/// the process does. A row may differ in its last bits between batches of different length.
+/// *Determinism:* on the processor the same image gives the same feature row, bit for bit, in any batch, for any number
+/// of threads and whatever else the process does. Gradients may differ in their last bits between batches of different
+/// length.
 ///
 /// A model never changes after loading, and may be used from several threads at once.
 pub struct Model {
@@ -173,9 +174,16 @@ impl Model {
     /// is not finite.
     pub fn features(&self, batch: &[Pixels]) -> Result<FeatureRows, ModelError> {
         self.check(batch)?;
-        let rows = self
-            .chunks
-            .map(self.chunks.of(batch), |chunk| to_host(self.forward(self.input(chunk), chunk.len())))?;
+        let rows = self.chunks.map(self.chunks.of(batch), |chunk| {
+            let mut rows = if let [alone] = chunk {
+                // Matrix products of one image take another way than those of several and round differently.
+                to_host(self.forward(self.input(&[alone.clone(), alone.clone()]), 2))?
+            } else {
+                to_host(self.forward(self.input(chunk), chunk.len()))?
+            };
+            rows.truncate(chunk.len() * self.head.dimension());
+            Ok::<_, ModelError>(rows)
+        })?;
         self.feature_rows(rows.concat())
     }
 

@@ -196,7 +196,7 @@ fn whitened(
     const STAGE: &str = "fine_tune";
     let embedding = training.embedding;
     let too_few = || Halt::of_source(STAGE, SourceError::Whitening { rows: known.len() });
-    let whitening = Whitening::fit(known).ok_or_else(too_few)?;
+    let whitening = Whitening::fit(known, || embedding.poll())?.ok_or_else(too_few)?;
     let own = |rows: &FeatureRows| embedding.unit_rows(STAGE, whitening.apply(rows));
     let triggered = training.one_class(&own(&query.triggered)?, &own(known)?)?;
     let positives = embedding.whitened(STAGE, View::CLEAN, &query.clean, CHUNK)?;

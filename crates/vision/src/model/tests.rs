@@ -73,6 +73,39 @@ fn relative_error(found: &[f32], expected: &[f32]) -> f32 {
     error / largest
 }
 
+/// Of any network that is at hand: the shipped one, and others with several widths of layers.
+#[test]
+fn an_image_has_the_same_row_in_a_batch_of_any_length() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/assets/glyphs.safetensors");
+    let mut models = vec![Model::open(&shipped, ComputeConfig::default()).unwrap()];
+    for (name, side) in [("mnist", 28), ("gtsrb", 32), ("cifar10", 32)] {
+        let weights = shared(&format!("models/{name}-resnet18.safetensors"));
+        if weights.exists() {
+            let manifest = ModelManifest::infer(&weights, side, side).unwrap();
+            models
+                .push(Model::load(manifest, &fs::read(weights).unwrap(), ComputeConfig::default()).unwrap());
+        } else {
+            eprintln!("skipped: \"{}\" is absent", weights.display());
+        }
+    }
+    for model in models {
+        let ModelManifest { channels, height, width, .. } = *model.manifest();
+        let mut random = Random::new(5);
+        let batch: Vec<Pixels> = (0..35)
+            .map(|_| {
+                let values = (0..channels * height * width).map(|_| random.uniform()).collect();
+                Pixels::new(channels, height, width, values).unwrap()
+            })
+            .collect();
+        let all = model.features(&batch).unwrap();
+        for length in [1, 2, 3, 5, 8, 31, 32, 33, 34] {
+            let rows = model.features(&batch[35 - length..]).unwrap();
+            let same = rows.rows().zip(all.rows().skip(35 - length)).all(|(a, b)| a == b);
+            assert!(same, "{}: a batch of {length}", model.manifest().name);
+        }
+    }
+}
+
 #[test]
 fn features_and_logits_agree_with_the_reference() {
     let Some(golden) = Golden::load() else { return };
