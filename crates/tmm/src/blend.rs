@@ -2,6 +2,8 @@ use std::fmt;
 
 use vision::Pixels;
 
+use crate::words::words;
+
 /// How an image and a trigger become a triggered image. The paper can be read in three ways; all three are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blend {
@@ -13,21 +15,20 @@ pub enum Blend {
     Additive,
 }
 
-impl Blend {
-    /// The names that requests use.
-    pub const NAMES: &'static [&'static str] = &["convex", "as_printed", "additive"];
+words!(Blend { Convex => "convex", AsPrinted => "as_printed", Additive => "additive" });
 
-    /// The blend of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Convex, Self::AsPrinted, Self::Additive].into_iter().find(|blend| blend.name() == name)
+impl Blend {
+    /// Share of the image in the blend at intensity `omega`.
+    pub fn keep(self, omega: f32) -> f32 {
+        self.shares(omega).0
     }
 
-    /// Its name.
-    pub fn name(self) -> &'static str {
+    /// Shares of image and trigger.
+    fn shares(self, omega: f32) -> (f32, f32) {
         match self {
-            Self::Convex => "convex",
-            Self::AsPrinted => "as_printed",
-            Self::Additive => "additive",
+            Self::Convex => (1.0 - omega, omega),
+            Self::AsPrinted => (omega, 1.0 - omega),
+            Self::Additive => (1.0, omega),
         }
     }
 
@@ -37,11 +38,7 @@ impl Blend {
     /// Values beyond the shorter of the two stay the image's.
     #[must_use]
     pub fn apply(self, image: &Pixels, trigger: &Pixels, omega: f32) -> Pixels {
-        let (keep, take) = match self {
-            Self::Convex => (1.0 - omega, omega),
-            Self::AsPrinted => (omega, 1.0 - omega),
-            Self::Additive => (1.0, omega),
-        };
+        let (keep, take) = self.shares(omega);
         let mut blended = image.clone();
         for (value, trigger) in blended.values_mut().iter_mut().zip(trigger.values()) {
             *value = keep * *value + take * trigger;

@@ -1,6 +1,9 @@
+mod choices;
 mod schema;
 
 use plugin_api::{ParameterError, ParameterValue, Parameters};
+
+pub use choices::{Certify, Copies, DummyStart, FeatureSpace, Mode};
 
 use crate::{Blend, ScoreKind};
 
@@ -16,6 +19,10 @@ pub const MOST_BACKGROUND: usize = 1 << 17;
 pub const MOST_POSITIVES: usize = 64;
 /// Largest number of candidates that a cascade scores exactly.
 pub const MOST_CASCADE: usize = 1 << 17;
+/// Largest number of heat maps.
+pub const MOST_HEAT_MAPS: usize = 64;
+/// Largest number of points or directions of a certificate.
+pub const MOST_CERTIFICATE_POINTS: usize = 1024;
 
 /// How the trigger's intensity is found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,48 +33,6 @@ pub enum Omega {
     CollectionMean,
     /// This number, 0..=1.
     Fixed(f64),
-}
-
-/// How a query's scores come about (METHOD, "why the method is slow").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// A trigger of its own, and a forward pass of every candidate with it: the printed method.
-    Exact,
-    /// The stored views: a dummy class in each, fine-tuned on stored rows, and a scan.
-    Shared,
-    /// `Shared` over all candidates, then `Exact` on the best of them.
-    Cascade,
-    /// Whitened cosine in the clean view and each of the others, summed, without any fitting.
-    Views,
-}
-
-/// What becomes of the copies of a query in [`Mode::Views`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Copies {
-    /// Per exemplar and view, the copy that is nearest to it counts.
-    Best,
-    /// The mean over the copies counts.
-    Mean,
-}
-
-/// Where the dummy class's row starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DummyStart {
-    /// Random, uniform in +-1 / sqrt(d), as a new linear layer starts in the paper's framework.
-    Seeded,
-    /// All zero.
-    Zero,
-    /// In the direction of the triggered query's row.
-    Query,
-}
-
-/// The space in which the head is fine-tuned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FeatureSpace {
-    /// The features and the head as the model has them.
-    Raw,
-    /// Centred and whitened features of unit length, without the model's own classes.
-    Whitened,
 }
 
 /// Settings of the method. Every field is public and every number has a range, which [`TmmConfig::validate`]
@@ -118,6 +83,15 @@ pub struct TmmConfig {
     pub feature_space: FeatureSpace,
     /// Disturbed copies of the query that fall into the dummy class too, 0..=[`MOST_POSITIVES`]. The paper has 0.
     pub positives: usize,
+    /// Best candidates that a heat map is made of, 0..=[`MOST_HEAT_MAPS`]. The paper has none.
+    pub heat_maps: usize,
+    /// What is found out about how far the query may move. The paper states the bound.
+    pub certify: Certify,
+    /// Radius of the ball that gradients are looked at in, and largest distance that is measured: Euclidean length
+    /// over all pixel values of 0..=1, 1e-3..=1e3. The paper gives none.
+    pub certificate_radius: f64,
+    /// Points of the ball, and directions that are measured, 1..=[`MOST_CERTIFICATE_POINTS`]. The paper gives none.
+    pub certificate_points: usize,
 }
 
 impl Default for TmmConfig {
@@ -141,6 +115,10 @@ impl Default for TmmConfig {
             dummy_start: DummyStart::Query,
             feature_space: FeatureSpace::Whitened,
             positives: 16,
+            heat_maps: 0,
+            certify: Certify::Off,
+            certificate_radius: 1.0,
+            certificate_points: 8,
         }
     }
 }
@@ -168,6 +146,10 @@ impl TmmConfig {
             dummy_start: DummyStart::Seeded,
             feature_space: FeatureSpace::Raw,
             positives: 0,
+            heat_maps: 0,
+            certify: Certify::Off,
+            certificate_radius: 1.0,
+            certificate_points: 8,
         }
     }
 
@@ -226,6 +208,9 @@ impl TmmConfig {
             "cascade" => self.cascade = count,
             "ewc" => self.ewc = number,
             "positives" => self.positives = count,
+            "heat_maps" => self.heat_maps = count,
+            "certificate_radius" => self.certificate_radius = number,
+            "certificate_points" => self.certificate_points = count,
             _ => {}
         }
     }
@@ -236,6 +221,7 @@ impl TmmConfig {
             "mode" => self.mode = Mode::from_name(word).unwrap_or(self.mode),
             "score" => self.score = ScoreKind::from_name(word).unwrap_or(self.score),
             "copies" => self.copies = Copies::from_name(word).unwrap_or(self.copies),
+            "certify" => self.certify = Certify::from_name(word).unwrap_or(self.certify),
             "clamp" => self.clamp = word == ON,
             "blend" => self.blend = Blend::from_name(word).unwrap_or(self.blend),
             "dummy_start" => self.dummy_start = DummyStart::from_name(word).unwrap_or(self.dummy_start),
@@ -253,81 +239,6 @@ const OMEGA_UNUSED: f64 = 0.3;
 /// Words for a switch.
 const ON_OFF: &[&str] = &["off", ON];
 const ON: &str = "on";
-
-impl Mode {
-    /// The names that requests use.
-    pub const NAMES: &'static [&'static str] = &["exact", "shared", "cascade", "views"];
-
-    /// The mode of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Exact, Self::Shared, Self::Cascade, Self::Views].into_iter().find(|mode| mode.name() == name)
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Shared => "shared",
-            Self::Cascade => "cascade",
-            Self::Views => "views",
-        }
-    }
-}
-
-impl Copies {
-    /// The names that requests use.
-    pub const NAMES: &'static [&'static str] = &["best", "mean"];
-
-    /// The choice of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Best, Self::Mean].into_iter().find(|copies| copies.name() == name)
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Best => "best",
-            Self::Mean => "mean",
-        }
-    }
-}
-
-impl DummyStart {
-    /// The names that requests use.
-    pub const NAMES: &'static [&'static str] = &["seeded", "zero", "query"];
-
-    /// The start of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Seeded, Self::Zero, Self::Query].into_iter().find(|start| start.name() == name)
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Seeded => "seeded",
-            Self::Zero => "zero",
-            Self::Query => "query",
-        }
-    }
-}
-
-impl FeatureSpace {
-    /// The names that requests use.
-    pub const NAMES: &'static [&'static str] = &["raw", "whitened"];
-
-    /// The space of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Raw, Self::Whitened].into_iter().find(|space| space.name() == name)
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Raw => "raw",
-            Self::Whitened => "whitened",
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -383,6 +294,10 @@ mod tests {
             dummy_start: DummyStart::Zero,
             feature_space: FeatureSpace::Whitened,
             positives: 7,
+            heat_maps: 3,
+            certify: Certify::Measured,
+            certificate_radius: 2.5,
+            certificate_points: 9,
         };
         assert_eq!(other.with_parameters(&parameters).unwrap(), paper);
     }

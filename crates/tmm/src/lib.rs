@@ -13,13 +13,17 @@
 
 mod adam;
 mod blend;
+mod certificate;
 mod config;
 mod disturb;
 mod fine_tune;
 mod fisher;
 mod head;
+mod heat_map;
 mod kernel;
+mod logit_map;
 mod margin;
+mod ood;
 mod patch;
 mod plugin;
 mod random;
@@ -27,6 +31,7 @@ mod score;
 mod trigger;
 mod view;
 mod whiten;
+mod words;
 
 #[cfg(test)]
 mod golden;
@@ -35,15 +40,23 @@ mod tiny;
 
 pub use adam::Adam;
 pub use blend::{Blend, deviation};
+pub use certificate::{
+    Certificate, CertificateError, CertificateSearch, MeasuredRadius, MeasuredRadiusError, RadiusSearch,
+    certify, measured_radius,
+};
 pub use config::{
-    Copies, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE, MOST_EPOCHS, MOST_POSITIVES,
-    MOST_TRIGGER_STEPS, Mode, Omega, TmmConfig,
+    Certify, Copies, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE,
+    MOST_CERTIFICATE_POINTS, MOST_EPOCHS, MOST_HEAT_MAPS, MOST_POSITIVES, MOST_TRIGGER_STEPS, Mode, Omega,
+    TmmConfig,
 };
 pub use disturb::disturbed_copies;
 pub use fine_tune::{Consolidation, FineTuneError, FineTuned, Schedule, TrainingRows, fine_tune};
 pub use fisher::{Fisher, FisherError};
 pub use head::{DummyHead, HeadError};
+pub use heat_map::{HeatMapError, HeatMaps, ScoreTerm, heat_map};
+pub use logit_map::{LogitMap, LogitMapError, MOST_WHITENED_DIMENSION};
 pub use margin::margin;
+pub use ood::{OodBound, OodError, ood_bound};
 pub use patch::{PATCH_SIDE, patch_mask, stamp_patch};
 pub use plugin::{MAX_CANDIDATES, TmmReranker};
 pub use score::{DimensionError, ScoreKind, score};

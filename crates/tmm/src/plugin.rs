@@ -1,6 +1,7 @@
 mod background;
 mod embedding;
 mod exact;
+mod explain;
 mod halt;
 mod judge;
 mod query;
@@ -134,18 +135,7 @@ impl Reranker for TmmReranker {
             let (found, most) = (job.candidates.len(), MAX_CANDIDATES);
             return Err(RerankError::TooManyCandidates { found, most });
         }
-        let mut run = QueryRun {
-            model: &self.model,
-            views: &self.views,
-            backgrounds: &self.backgrounds,
-            config: &config,
-            job,
-            budget,
-            scores: Vec::new(),
-            stages: Vec::new(),
-            timings: Vec::new(),
-            artifacts: Vec::new(),
-        };
+        let mut run = QueryRun::new(self, &config, job, budget);
         let completion = match run.run() {
             Ok(()) => Completion::Complete,
             Err(Halt::Spent(completion)) => completion,

@@ -14,6 +14,10 @@ pub(crate) enum Stream {
     Positives,
     /// The noise of a view.
     Noise,
+    /// Points around the query at which the certificate looks.
+    Ball,
+    /// Directions in which the query is moved to see its ranking change.
+    Directions,
 }
 
 /// Seeded random numbers: the same on every platform and in every version.

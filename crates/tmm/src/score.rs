@@ -1,5 +1,6 @@
 use plugin_api::FeatureRows;
 
+use crate::words::words;
 use crate::{DummyHead, kernel};
 
 /// What of the dummy class makes an exemplar's score. Larger is nearer.
@@ -14,24 +15,9 @@ pub enum ScoreKind {
     Margin,
 }
 
+words!(ScoreKind { LogProbability => "log_probability", Logit => "logit", Margin => "margin" });
+
 impl ScoreKind {
-    /// The names that requests use.
-    pub const NAMES: &'static [&'static str] = &["log_probability", "logit", "margin"];
-
-    /// The kind of this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::LogProbability, Self::Logit, Self::Margin].into_iter().find(|kind| kind.name() == name)
-    }
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LogProbability => "log_probability",
-            Self::Logit => "logit",
-            Self::Margin => "margin",
-        }
-    }
-
     /// Of the logits of one row, the dummy class last. The logits are overwritten.
     pub(crate) fn of_logits(self, logits: &mut [f32]) -> f32 {
         let (dummy, others) = (logits[logits.len() - 1], &logits[..logits.len() - 1]);

@@ -174,6 +174,16 @@ impl TmmView {
         }
     }
 
+    /// How much of an image's pixel is in the view's pixel of the same place; `None` where places are moved or mixed.
+    pub(crate) fn slope(&self) -> Option<f32> {
+        match &self.transformation {
+            Transformation::Trigger { blend, omega, .. }
+            | Transformation::RandomTrigger { blend, omega, .. } => Some(blend.keep(*omega)),
+            Transformation::Noise { .. } => Some(1.0),
+            Transformation::Patch | Transformation::Blur { .. } | Transformation::Mirror => None,
+        }
+    }
+
     pub(crate) fn check_shape(&self, expected: [usize; 3]) -> Result<(), ViewError> {
         if let Transformation::Trigger { trigger, .. } = &self.transformation {
             let found = [trigger.channels(), trigger.height(), trigger.width()];

@@ -1,8 +1,9 @@
 use plugin_api::{ParameterKind, ParameterSpec, ParameterValue};
 
 use super::{
-    Copies, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE, MOST_EPOCHS, MOST_POSITIVES,
-    MOST_TRIGGER_STEPS, Mode, OMEGA_UNUSED, ON_OFF, Omega, TmmConfig,
+    Certify, Copies, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE,
+    MOST_CERTIFICATE_POINTS, MOST_EPOCHS, MOST_HEAT_MAPS, MOST_POSITIVES, MOST_TRIGGER_STEPS, Mode,
+    OMEGA_UNUSED, ON_OFF, Omega, TmmConfig,
 };
 use crate::{Blend, ScoreKind};
 
@@ -48,6 +49,7 @@ impl TmmConfig {
         schema.extend(self.mode_schema());
         schema.extend(self.trigger_schema());
         schema.extend(self.head_schema());
+        schema.extend(self.explanation_schema());
         schema
     }
 
@@ -85,6 +87,19 @@ impl TmmConfig {
             choice("omega_rule", rule, OMEGA_RULES, rule_help),
             number("omega", omega, [0.0, 1.0], omega_help),
             choice("clamp", ON_OFF[usize::from(self.clamp)], ON_OFF, clamp),
+        ]
+    }
+
+    fn explanation_schema(&self) -> [ParameterSpec; 4] {
+        let heat_maps = "best candidates that a heat map is made of";
+        let certify = "what is found out about how far the query may move before its answer changes";
+        let radius = "radius in which gradients are looked at or changes are looked for, Euclidean over pixels of 0..1";
+        let points = "points or directions that the certificate looks at";
+        [
+            count("heat_maps", self.heat_maps, 0, MOST_HEAT_MAPS, heat_maps),
+            choice("certify", self.certify.name(), Certify::NAMES, certify),
+            number("certificate_radius", self.certificate_radius, [1e-3, 1e3], radius),
+            count("certificate_points", self.certificate_points, 1, MOST_CERTIFICATE_POINTS, points),
         ]
     }
 

@@ -8,12 +8,15 @@ use vision::Pixels;
 
 use super::background::Background;
 use super::embedding::{CHUNK, Embedding, Overlay};
+use super::explain::{Seen, Term};
 use super::halt::Halt;
 use super::judge::{Printed, Training, ViewJudge, others};
 use super::query::QueryRun;
 use crate::random::{Random, Stream};
 use crate::whiten::Whitening;
-use crate::{DummyHead, FeatureSpace, Omega, ScoreKind, TriggerSearch, deviation, optimise_trigger, score};
+use crate::{
+    DummyHead, FeatureSpace, LogitMap, Omega, ScoreKind, TriggerSearch, deviation, optimise_trigger, score,
+};
 
 /// A standard deviation of pixels in 0..1 below this is that of an image of one colour, resized: a single step of one
 /// of 784 8-bit pixels gives 1.4e-4.
@@ -51,7 +54,28 @@ impl QueryRun<'_> {
     pub(crate) fn exact(&mut self, candidates: &[ExemplarId], scores: &mut Vec<f32>) -> Result<(), Halt> {
         let triggered = self.timed("trigger", Self::trigger)?;
         let tuned = self.timed("fine_tune", |run, steps| run.fine_tune(triggered, steps))?;
-        self.timed("score", |run, steps| run.score(&tuned, candidates, scores, steps))
+        self.timed("score", |run, steps| run.score(&tuned, candidates, scores, steps))?;
+        if self.is_explained() {
+            let terms = self.terms(tuned)?;
+            self.explain(candidates, scores, &terms)?;
+        }
+        Ok(())
+    }
+
+    fn terms(&self, tuned: TunedQuery) -> Result<Vec<Term>, Halt> {
+        const STAGE: &str = "explain";
+        let seen = Seen::Triggered(tuned.overlay);
+        match tuned.judge {
+            Judge::Raw(head) => Ok(vec![Term { map: LogitMap::raw(head), seen }]),
+            Judge::Whitened { triggered, whitening, clean } => {
+                let probes = LogitMap::probes(&triggered).map_err(|error| Halt::of_step(STAGE, error))?;
+                let probes = self.embedding().rows(STAGE, whitening.apply(&probes))?;
+                let map =
+                    LogitMap::whitened(triggered, &probes).map_err(|error| Halt::of_step(STAGE, error))?;
+                let clean = self.whitened_term(View::CLEAN, clean.head, Seen::Clean)?;
+                Ok(vec![Term { map, seen }, clean])
+            }
+        }
     }
 
     fn omega(&mut self, stage: &'static str, query: &Pixels) -> Result<f32, Halt> {

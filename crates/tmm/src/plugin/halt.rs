@@ -3,7 +3,10 @@ use std::error::Error;
 use plugin_api::{Completion, RerankError, RowsError, SourceError};
 use vision::ModelError;
 
-use crate::{DimensionError, FineTuneError, FisherError, HeadError, TriggerError};
+use crate::{
+    CertificateError, DimensionError, FineTuneError, FisherError, HeadError, HeatMapError, LogitMapError,
+    MeasuredRadiusError, TriggerError,
+};
 
 /// Why a run ends before its last candidate.
 #[derive(Debug)]
@@ -51,6 +54,30 @@ impl StepError for HeadError {
 }
 
 impl StepError for DimensionError {
+    fn is_not_finite(&self) -> bool {
+        false
+    }
+}
+
+impl StepError for LogitMapError {
+    fn is_not_finite(&self) -> bool {
+        matches!(self, Self::NotFinite(_))
+    }
+}
+
+impl StepError for HeatMapError {
+    fn is_not_finite(&self) -> bool {
+        matches!(self, Self::Model(ModelError::Output(_)))
+    }
+}
+
+impl StepError for CertificateError {
+    fn is_not_finite(&self) -> bool {
+        matches!(self, Self::Model(ModelError::Output(_)) | Self::Logits(LogitMapError::NotFinite(_)))
+    }
+}
+
+impl<E: Error + Send + Sync + 'static> StepError for MeasuredRadiusError<E> {
     fn is_not_finite(&self) -> bool {
         false
     }

@@ -136,9 +136,9 @@ impl Training<'_> {
 
 /// A head that scores exemplars by their stored rows in one view.
 pub(crate) struct ViewJudge {
-    view: String,
-    space: Space,
-    head: DummyHead,
+    pub(crate) view: String,
+    pub(crate) space: Space,
+    pub(crate) head: DummyHead,
     directions: FeatureRows,
 }
 

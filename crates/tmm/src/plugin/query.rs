@@ -7,6 +7,7 @@ use plugin_api::{
 };
 use vision::{Model, Pixels};
 
+use super::TmmReranker;
 use super::background::{Background, Backgrounds, class_of, predicted};
 use super::embedding::Embedding;
 use super::halt::Halt;
@@ -19,6 +20,8 @@ pub(crate) struct QueryRun<'a> {
     pub(crate) backgrounds: &'a Backgrounds,
     pub(crate) config: &'a TmmConfig,
     pub(crate) job: &'a RerankJob<'a>,
+    /// Stands for the job's query where it is given.
+    pub(crate) query: Option<Pixels>,
     pub(crate) budget: &'a Budget,
     pub(crate) scores: Vec<f32>,
     pub(crate) stages: Vec<StageScores>,
@@ -99,9 +102,14 @@ impl QueryRun<'_> {
         }
     }
 
+    /// The query in the shape of the model's input.
+    pub(crate) fn prepared(&self) -> Pixels {
+        self.query.clone().unwrap_or_else(|| self.model.prepare(self.job.query))
+    }
+
     /// The query in the shape of the model's input, and its disturbed copies after it.
     pub(crate) fn query_images(&self) -> Vec<Pixels> {
-        let query = self.model.prepare(self.job.query);
+        let query = self.prepared();
         let mut images = disturbed_copies(&query, self.config.positives, self.job.seed);
         images.insert(0, query);
         images
@@ -127,6 +135,47 @@ impl QueryRun<'_> {
 }
 
 impl<'a> QueryRun<'a> {
+    pub(crate) fn new(
+        plugin: &'a TmmReranker,
+        config: &'a TmmConfig,
+        job: &'a RerankJob<'a>,
+        budget: &'a Budget,
+    ) -> Self {
+        Self {
+            model: &plugin.model,
+            views: &plugin.views,
+            backgrounds: &plugin.backgrounds,
+            config,
+            job,
+            query: None,
+            budget,
+            scores: Vec::new(),
+            stages: Vec::new(),
+            timings: Vec::new(),
+            artifacts: Vec::new(),
+        }
+    }
+
+    /// The same job for another query image.
+    pub(crate) fn again<'b>(&self, config: &'b TmmConfig, query: Pixels) -> QueryRun<'b>
+    where
+        'a: 'b,
+    {
+        QueryRun {
+            model: self.model,
+            views: self.views,
+            backgrounds: self.backgrounds,
+            config,
+            job: self.job,
+            query: Some(query),
+            budget: self.budget,
+            scores: Vec::new(),
+            stages: Vec::new(),
+            timings: Vec::new(),
+            artifacts: Vec::new(),
+        }
+    }
+
     pub(crate) fn embedding(&self) -> Embedding<'a> {
         Embedding { model: self.model, source: self.job.source, budget: self.budget }
     }

@@ -2,10 +2,11 @@ use plugin_api::{Artifact, Completion, FeatureRows, RerankError, Space, View};
 use vision::Pixels;
 
 use super::embedding::CHUNK;
+use super::explain::{Seen, Term};
 use super::halt::Halt;
 use super::judge::{Printed, Training, ViewJudge, others};
 use super::query::QueryRun;
-use crate::{Copies, FeatureSpace};
+use crate::{Copies, FeatureSpace, LogitMap, Mode};
 
 /// Candidates between two looks at the budget: 8 MiB of rows of 512 values.
 const SCANNED_AT_ONCE: usize = 4096;
@@ -27,7 +28,22 @@ impl QueryRun<'_> {
                 let (embedding, kind) = (run.embedding(), run.config.score);
                 judges.iter().try_for_each(|judge| judge.add_scores("score", &embedding, kind, ids, sums))
             })
-        })
+        })?;
+        if self.is_explained() && self.config.mode == Mode::Shared {
+            let terms: Vec<Term> =
+                judges.into_iter().map(|judge| self.term(judge)).collect::<Result<_, Halt>>()?;
+            self.explain(self.job.candidates, scores, &terms)?;
+        }
+        Ok(())
+    }
+
+    fn term(&self, judge: ViewJudge) -> Result<Term, Halt> {
+        let number = self.views.iter().position(|view| view.name() == judge.view);
+        let seen = number.map_or(Seen::Clean, Seen::View);
+        match judge.space {
+            Space::Raw => Ok(Term { map: LogitMap::raw(judge.head), seen }),
+            Space::Whitened => self.whitened_term(&judge.view, judge.head, seen),
+        }
     }
 
     /// Whitened cosine in each view, summed; of the query's copies the best counts, or the mean.
@@ -57,7 +73,8 @@ impl QueryRun<'_> {
                 }
                 Ok(())
             })
-        })
+        })?;
+        self.explain(self.job.candidates, scores, &[])
     }
 
     fn check_views(&self) -> Result<(), Halt> {

@@ -5,7 +5,7 @@ use plugin_api::{
 };
 
 use super::*;
-use crate::{Copies, DummyStart, FeatureSpace, Mode, Omega, Transformation, tiny};
+use crate::{Certify, Copies, DummyStart, FeatureSpace, Mode, Omega, Transformation, tiny};
 
 const EXEMPLARS: usize = 40;
 
@@ -155,6 +155,69 @@ fn a_cascade_puts_what_the_network_looked_at_in_front_and_tells_both_scores() {
     // The exact pass has its own word for its time: every stage is there.
     let stages: Vec<_> = result.timings.iter().map(|timing| timing.stage).collect();
     assert_eq!(stages, ["embed", "fine_tune", "score", "trigger", "fine_tune", "score"]);
+}
+
+#[test]
+fn what_is_asked_for_beside_the_scores_is_shown_and_changes_none_of_them() {
+    for config in modes() {
+        let plain = rerank(config.clone(), &Budget::unlimited());
+        let asked = TmmConfig {
+            heat_maps: 2,
+            certify: Certify::Measured,
+            certificate_radius: 4.0,
+            certificate_points: 2,
+            ..config
+        };
+        let shown = rerank(asked.clone(), &Budget::unlimited());
+        assert_eq!(shown.scores, plain.scores);
+        let mut order: Vec<(ExemplarId, f32)> = (0..).zip(shown.scores).collect();
+        plugin_api::order_by_score(&mut order);
+        let maps: Vec<ExemplarId> = shown
+            .artifacts
+            .iter()
+            .filter_map(|artifact| match artifact {
+                Artifact::HeatMap { exemplar, image } => {
+                    assert_eq!((image.height(), image.width(), image.channels()), (8, 8, 1));
+                    assert_eq!(image.samples().iter().max(), Some(&255));
+                    Some(*exemplar)
+                }
+                _ => None,
+            })
+            .collect();
+        let number = |wanted: &str| {
+            shown.artifacts.iter().find_map(|artifact| match artifact {
+                Artifact::Number { name, value } if *name == wanted => Some(*value),
+                _ => None,
+            })
+        };
+        let noted = |words: &str| {
+            shown.artifacts.iter().any(|a| matches!(a, Artifact::Note(note) if note.contains(words)))
+        };
+        if asked.mode == Mode::Views {
+            assert!(maps.is_empty() && noted("no heat map") && noted("no certificate"));
+        } else {
+            assert_eq!(maps, [order[0].0, order[1].0], "{asked:?}");
+            assert!(number("lipschitz_estimate").is_some_and(|slope| slope > 0.0));
+            assert!(number("certificate_margin").is_some());
+        }
+        let radius = number("measured_radius");
+        assert!(radius.is_some_and(|radius| radius <= 4.0) || noted("did not change"), "{asked:?}");
+        assert_eq!(shown.timings.last().map(|timing| timing.stage), Some("explain"));
+    }
+}
+
+#[test]
+fn an_explanation_without_budget_leaves_the_scores_whole() {
+    let config = TmmConfig { heat_maps: 4, ..quick() };
+    // Three updates of the trigger, twenty of the heads, forty candidates, and two maps of two terms.
+    let result = rerank(config, &Budget::unlimited().with_step_limit(68));
+    assert_eq!((result.scores.len(), result.completion), (EXEMPLARS, Completion::Complete));
+    let maps =
+        result.artifacts.iter().filter(|artifact| matches!(artifact, Artifact::HeatMap { .. })).count();
+    assert!(maps < 4, "{maps}");
+    assert!(
+        result.artifacts.iter().any(|a| matches!(a, Artifact::Note(note) if note.contains("not finished")))
+    );
 }
 
 #[test]

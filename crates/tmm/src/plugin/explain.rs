@@ -1,0 +1,201 @@
+//! What is shown beside the scores on request: heat maps of the best candidates, and how far the query may move.
+
+use plugin_api::{Artifact, Completion, ExemplarId, RerankError, order_by_score};
+use vision::Pixels;
+
+use super::embedding::Overlay;
+use super::halt::Halt;
+use super::query::QueryRun;
+use crate::{
+    CertificateSearch, Certify, DummyHead, LogitMap, MeasuredRadiusError, RadiusSearch, ScoreTerm, TmmConfig,
+    certify, heat_map, measured_radius,
+};
+
+const STAGE: &str = "explain";
+/// Nearest exemplars whose change is looked for, and how finely, as a share of the largest distance.
+const WATCHED: usize = 10;
+const TOLERANCE: f64 = 1.0 / 64.0;
+
+/// One addend of the scores: a dummy class over what the network sees.
+pub(crate) struct Term {
+    pub(crate) map: LogitMap,
+    pub(crate) seen: Seen,
+}
+
+/// What the network sees of an image in a term.
+#[derive(Clone)]
+pub(crate) enum Seen {
+    /// The image.
+    Clean,
+    /// The image with the query's trigger.
+    Triggered(Overlay),
+    /// The image in the reranker's view of this number.
+    View(usize),
+}
+
+impl QueryRun<'_> {
+    pub(crate) fn is_explained(&self) -> bool {
+        self.config.heat_maps > 0 || self.config.certify != Certify::Off
+    }
+
+    /// A term on rows whitened by the host.
+    pub(crate) fn whitened_term(&self, view: &str, head: DummyHead, seen: Seen) -> Result<Term, Halt> {
+        let probes = LogitMap::probes(&head).map_err(|error| Halt::of_step(STAGE, error))?;
+        let probes = self.job.source.whiten(view, &probes).map_err(|error| Halt::of_source(STAGE, error))?;
+        let map = LogitMap::whitened(head, &probes).map_err(|error| Halt::of_step(STAGE, error))?;
+        Ok(Term { map, seen })
+    }
+
+    /// Makes what was asked for. The scores are there already: a budget that ends leaves a note and no more.
+    pub(crate) fn explain(
+        &mut self,
+        candidates: &[ExemplarId],
+        scores: &[f32],
+        terms: &[Term],
+    ) -> Result<(), Halt> {
+        if !self.is_explained() || scores.is_empty() {
+            return Ok(());
+        }
+        let ended = self.timed(STAGE, |run, steps| {
+            let mut order: Vec<(ExemplarId, f32)> =
+                candidates.iter().copied().zip(scores.iter().copied()).collect();
+            order_by_score(&mut order);
+            let best: Vec<ExemplarId> = order.iter().take(run.config.heat_maps).map(|(id, _)| *id).collect();
+            *steps = best.len() as u64;
+            run.heat_maps(&best, terms)?;
+            run.certificate(terms)?;
+            run.measure()
+        });
+        match ended {
+            Err(Halt::Spent(completion)) => {
+                self.note(format!("the explanation was not finished ({completion:?})"));
+                Ok(())
+            }
+            ended => ended,
+        }
+    }
+
+    fn heat_maps(&mut self, best: &[ExemplarId], terms: &[Term]) -> Result<(), Halt> {
+        if best.is_empty() {
+            return Ok(());
+        }
+        if terms.is_empty() {
+            self.note("there is no dummy class and therefore no heat map".to_owned());
+            return Ok(());
+        }
+        let images = self.job.source.images(best).map_err(|error| Halt::of_source(STAGE, error))?;
+        let clean: Vec<Pixels> = images.iter().map(|image| self.model.prepare(image)).collect();
+        let mut seen: Vec<(&LogitMap, Vec<Pixels>, f32)> = Vec::with_capacity(terms.len());
+        for Term { map, seen: how } in terms {
+            match self.slope(how) {
+                Some(slope) => {
+                    seen.push((map, clean.iter().map(|image| self.seen(how, image)).collect(), slope));
+                }
+                None => self.note(
+                    "the heat maps leave out views that move pixels: what they see lies elsewhere".to_owned(),
+                ),
+            }
+        }
+        let terms: Vec<ScoreTerm<'_>> =
+            seen.iter().map(|(map, images, slope)| ScoreTerm { map, images, slope: *slope }).collect();
+        let made = heat_map(self.model, &terms, self.budget).map_err(|error| Halt::of_step(STAGE, error))?;
+        let maps = best.iter().zip(made.maps);
+        self.artifacts.extend(maps.map(|(&exemplar, image)| Artifact::HeatMap { exemplar, image }));
+        finished(made.completion)
+    }
+
+    fn certificate(&mut self, terms: &[Term]) -> Result<(), Halt> {
+        if self.config.certify == Certify::Off {
+            return Ok(());
+        }
+        // Of the class that the trigger or the first view makes; the clean image says little of a trigger.
+        let Some(term) = terms.iter().find(|term| !matches!(term.seen, Seen::Clean)) else {
+            self.note("there is no dummy class and therefore no certificate".to_owned());
+            return Ok(());
+        };
+        let search = CertificateSearch {
+            radius: self.config.certificate_radius,
+            points: self.config.certificate_points,
+            seed: self.job.seed,
+        };
+        let query = self.seen(&term.seen, &self.prepared());
+        let found = certify(self.model, &term.map, &query, &search, self.budget)
+            .map_err(|error| Halt::of_step(STAGE, error))?;
+        let numbers = [
+            ("certificate_margin", Some(f64::from(found.margin))),
+            ("lipschitz_estimate", found.lipschitz_estimate),
+            ("certified_radius_estimate", found.bound_estimate()),
+        ];
+        let known = numbers.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        self.artifacts.extend(known.map(|(name, value)| Artifact::Number { name, value }));
+        finished(found.completion)
+    }
+
+    /// The distance at which the nearest candidates change, each disturbed query answered by the whole method.
+    fn measure(&mut self) -> Result<(), Halt> {
+        if self.config.certify != Certify::Measured {
+            return Ok(());
+        }
+        let most = self.config.certificate_radius;
+        let search = RadiusSearch {
+            k: WATCHED,
+            directions: self.config.certificate_points,
+            most,
+            tolerance: most * TOLERANCE,
+            seed: self.job.seed,
+        };
+        let config = TmmConfig { heat_maps: 0, certify: Certify::Off, ..self.config.clone() };
+        let query = self.prepared();
+        let found = measured_radius(&query, &search, self.budget, |moved| self.ranked(&config, moved));
+        let found = found.map_err(|error| match error {
+            MeasuredRadiusError::Rank(Unranked(error)) => Halt::Failed(error),
+            other => Halt::of_step(STAGE, other),
+        })?;
+        match found.radius {
+            Some(value) => self.artifacts.push(Artifact::Number { name: "measured_radius", value }),
+            None => self.note(format!(
+                "the {WATCHED} nearest did not change up to a distance of {most} in {} directions",
+                found.directions
+            )),
+        }
+        finished(found.completion)
+    }
+
+    /// The candidates as the method ranks them for another query image.
+    fn ranked(&self, config: &TmmConfig, query: &Pixels) -> Result<Vec<ExemplarId>, Unranked> {
+        let mut run = self.again(config, query.clone());
+        match run.run() {
+            Ok(()) | Err(Halt::Spent(_)) => {}
+            Err(Halt::Failed(error)) => return Err(Unranked(error)),
+        }
+        let mut order: Vec<(ExemplarId, f32)> = self.job.candidates.iter().copied().zip(run.scores).collect();
+        order_by_score(&mut order);
+        Ok(order.into_iter().map(|(id, _)| id).collect())
+    }
+
+    fn seen(&self, seen: &Seen, image: &Pixels) -> Pixels {
+        match seen {
+            Seen::Clean => image.clone(),
+            Seen::Triggered(overlay) => overlay.on(image),
+            Seen::View(number) => self.views[*number].apply(image),
+        }
+    }
+
+    /// How much of a pixel is in the pixel of the same place; `None` where places are moved or mixed.
+    fn slope(&self, seen: &Seen) -> Option<f32> {
+        match seen {
+            Seen::Clean => Some(1.0),
+            Seen::Triggered(overlay) => Some(overlay.blend.keep(overlay.omega)),
+            Seen::View(number) => self.views[*number].slope(),
+        }
+    }
+}
+
+/// Why a disturbed query has no ranking.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Unranked(RerankError);
+
+fn finished(completion: Completion) -> Result<(), Halt> {
+    if completion == Completion::Complete { Ok(()) } else { Err(Halt::Spent(completion)) }
+}
