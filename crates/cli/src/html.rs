@@ -77,6 +77,8 @@ struct Row {
 #[derive(Debug)]
 struct Neighbour {
     picture: Option<Picture>,
+    /// What in it made its score.
+    heat: Option<Picture>,
     key: String,
     label: Option<String>,
     score: f32,
@@ -142,7 +144,15 @@ impl Card {
         );
         let mut neighbours = Vec::with_capacity(answer.hits.len());
         for hit in &answer.hits {
-            neighbours.push(self.neighbour(hit, very, collection)?);
+            let mut neighbour = self.neighbour(hit, very, collection)?;
+            for artifact in &answer.artifacts {
+                if let Artifact::HeatMap { exemplar, image } = artifact
+                    && *exemplar == hit.id
+                {
+                    neighbour.heat = Some(Picture::of(image)?);
+                }
+            }
+            neighbours.push(neighbour);
         }
         let steps = |steps| if steps > 0 { format!(", {steps} steps") } else { String::new() };
         let timings = answer.timings.iter();
@@ -177,7 +187,7 @@ impl Card {
             (None, _) | (_, None) => Verdict::Unknown,
         };
         let (key, label) = (hit.key.clone(), hit.label.clone());
-        Ok(Neighbour { picture, key, label, score: deciding_score(hit), verdict })
+        Ok(Neighbour { picture, heat: None, key, label, score: deciding_score(hit), verdict })
     }
 
     fn verdicts(&self) -> impl Iterator<Item = Verdict> {
@@ -245,11 +255,12 @@ impl Neighbour {
         };
         let label = self.label.as_deref().unwrap_or("no label");
         let picture = self.picture.as_ref().map_or_else(String::new, |picture| picture.tag(&self.key));
+        let heat = self.heat.as_ref().map_or_else(String::new, |heat| heat.tag("what made its score"));
         // The end of a key tells neighbours apart; the whole of it is in the title.
         let name = escaped(self.key.rsplit('/').next().unwrap_or(&self.key));
         let (key, label, score) = (escaped(&self.key), escaped(label), score(self.score));
         format!(
-            "<li class=\"{class}\" title=\"{key}, {label}: {meaning}, {} {score}\">{picture}\
+            "<li class=\"{class}\" title=\"{key}, {label}: {meaning}, {} {score}\">{picture}{heat}\
              <span class=\"label\">{mark}{label}</span><span class=\"score\">{score}</span>\
              <span class=\"key\">{name}</span></li>",
             ranking.name()

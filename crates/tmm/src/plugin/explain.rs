@@ -147,9 +147,12 @@ impl QueryRun<'_> {
         let config = TmmConfig { heat_maps: 0, certify: Certify::Off, ..self.config.clone() };
         let query = self.prepared();
         let found = measured_radius(&query, &search, self.budget, |moved| self.ranked(&config, moved));
-        let found = found.map_err(|error| match error {
-            MeasuredRadiusError::Rank(Unranked(error)) => Halt::Failed(error),
-            other => Halt::of_step(STAGE, other),
+        let found = found.map_err(|error| {
+            if let MeasuredRadiusError::Rank(Unranked(error)) = error {
+                Halt::Failed(error)
+            } else {
+                Halt::of_step(STAGE, error)
+            }
         })?;
         match found.radius {
             Some(value) => self.artifacts.push(Artifact::Number { name: "measured_radius", value }),

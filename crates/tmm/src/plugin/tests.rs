@@ -175,19 +175,17 @@ fn what_is_asked_for_beside_the_scores_is_shown_and_changes_none_of_them() {
         let maps: Vec<ExemplarId> = shown
             .artifacts
             .iter()
-            .filter_map(|artifact| match artifact {
-                Artifact::HeatMap { exemplar, image } => {
-                    assert_eq!((image.height(), image.width(), image.channels()), (8, 8, 1));
-                    assert_eq!(image.samples().iter().max(), Some(&255));
-                    Some(*exemplar)
-                }
-                _ => None,
+            .filter_map(|artifact| {
+                let Artifact::HeatMap { exemplar, image } = artifact else { return None };
+                assert_eq!((image.height(), image.width(), image.channels()), (8, 8, 1));
+                assert_eq!(image.samples().iter().max(), Some(&255));
+                Some(*exemplar)
             })
             .collect();
         let number = |wanted: &str| {
-            shown.artifacts.iter().find_map(|artifact| match artifact {
-                Artifact::Number { name, value } if *name == wanted => Some(*value),
-                _ => None,
+            shown.artifacts.iter().find_map(|artifact| {
+                let Artifact::Number { name, value } = artifact else { return None };
+                (*name == wanted).then_some(*value)
             })
         };
         let noted = |words: &str| {
