@@ -1,0 +1,190 @@
+//! What a query by the method costs over the whole of MNIST, in every mode.
+//!
+//! `cargo bench -p tests --bench method [-- IMAGES]`; needs the MNIST files and weights beside the project and says so
+//! where they are absent. Prints one line per measurement:
+//!
+//! - `shared/N`, `views/N`: one query over all stored rows, and its stages;
+//! - `exact/N`: one query with a forward pass of every image, beside the bare forward passes of as many images, and the
+//!   most memory that the process ever had;
+//! - `cancel/MODE`: the longest time from setting the flag to having the answer, of queries cancelled at moments that
+//!   are spread over the whole query.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use datasets::{SampleImage, Split, mnist};
+use lookalike::{
+    Answer, Candidates, Collection, Database, IngestItem, ItemImage, Query, Rerank, StoreConfig,
+};
+use plugin_api::{Budget, CancelFlag, Image, ParameterValue, Parameters, RankingStatus};
+use tmm::{Blend, TmmConfig, TmmReranker, TmmView, Transformation};
+use vision::{ComputeConfig, Model, ModelManifest, Pixels};
+
+/// Queries of each measurement.
+const QUERIES: usize = 9;
+/// Moments at which a query of each mode is cancelled.
+const CANCELS: u32 = 24;
+
+struct Bench {
+    model: Arc<Model>,
+    collection: Collection,
+    images: Vec<Image>,
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
+fn main() {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let (data, weights) = (shared.join("data/mnist"), shared.join("models/mnist-resnet18.safetensors"));
+    if !data.exists() || !weights.exists() {
+        println!("skipped: {} or {} is absent", data.display(), weights.display());
+        return;
+    }
+    let limit = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(60_000);
+    let manifest = ModelManifest::infer(&weights, 28, 28).expect("weights of a ResNet");
+    let bytes = fs::read(&weights).expect("readable weights");
+    let model = Arc::new(Model::load(manifest, &bytes, ComputeConfig::default()).expect("a model"));
+    let images: Vec<Image> = mnist(&data, Split::Train)
+        .expect("MNIST")
+        .take(limit)
+        .map(|sample| match sample.expect("a digit").image {
+            SampleImage::Decoded(image) => image,
+            SampleImage::File(path) => unreachable!("IDX holds pixels, not {}", path.display()),
+        })
+        .collect();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let collection = filled(&folder.path().join("db"), &model, &images);
+    let bench = Bench { model, collection, images };
+    bench.stored("views", &[]);
+    bench.stored("shared", &[("background", 4096.0), ("epochs", 1.0)]);
+    bench.exact();
+    for mode in ["views", "shared", "exact"] {
+        bench.cancelled(mode);
+    }
+}
+
+fn filled(folder: &Path, model: &Arc<Model>, images: &[Image]) -> Collection {
+    let trigger = Transformation::RandomTrigger { seed: 1, blend: Blend::AsPrinted, omega: 0.3 };
+    let view = TmmView::new("trigger", trigger).expect("a view");
+    let reranker = TmmReranker::new(Arc::clone(model), TmmConfig::default()).expect("settings");
+    let reranker = reranker.with_views(vec![view]).expect("views");
+    let database = Database::create(folder, model.clone(), StoreConfig::default()).expect("a database");
+    let database = database.with_reranker(Arc::new(reranker));
+    let collection = database.collection_or_create("main").expect("a collection");
+    let items = images.iter().enumerate().map(|(number, image)| IngestItem {
+        key: format!("{number:05}"),
+        image: ItemImage::Decoded(image.clone()),
+        label: None,
+        tags: [].into(),
+    });
+    collection.ingest(items, &Budget::unlimited(), &mut |_| {}).expect("an ingest");
+    collection
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
+impl Bench {
+    fn query(&self, number: usize, mode: &str, numbers: &[(&str, f64)], budget: Budget) -> Query {
+        let mut parameters: Parameters = Parameters::default();
+        parameters.0.insert("mode".to_owned(), ParameterValue::Text(mode.to_owned()));
+        for (name, value) in numbers {
+            parameters.0.insert((*name).to_owned(), ParameterValue::Number(*value));
+        }
+        let rerank = Rerank { candidates: Candidates::All, parameters, ..Rerank::new("tmm") };
+        let image = self.images[number * 37 % self.images.len()].clone();
+        Query { rerank: Some(rerank), budget, ..Query::decoded(image) }
+    }
+
+    fn search(&self, query: &Query) -> (Answer, Duration) {
+        let start = Instant::now();
+        let answer = self.collection.search(query).expect("an answer");
+        (answer, start.elapsed())
+    }
+
+    /// The first query fits whitening and fills caches; it is told apart.
+    fn stored(&self, mode: &str, numbers: &[(&str, f64)]) {
+        let (n, query) = (self.images.len(), |number| self.query(number, mode, numbers, Budget::unlimited()));
+        let (answer, first) = self.search(&query(0));
+        assert_eq!(answer.status, RankingStatus::Applied);
+        let mut runs: Vec<(Duration, Answer)> = (1..=QUERIES)
+            .map(|number| {
+                let (answer, elapsed) = self.search(&query(number));
+                (elapsed, answer)
+            })
+            .collect();
+        runs.sort_by_key(|run| run.0);
+        let (median, answer) = &runs[QUERIES / 2];
+        let stages: Vec<String> = answer
+            .timings
+            .iter()
+            .map(|timing| format!("{} {:.1}", timing.stage, timing.elapsed.as_secs_f64() * 1e3))
+            .collect();
+        println!(
+            "{mode}/{n}: {:.0} ms (first {:.0}); {}",
+            median.as_secs_f64() * 1e3,
+            first.as_secs_f64() * 1e3,
+            stages.join(", ")
+        );
+    }
+
+    fn exact(&self) {
+        let n = self.images.len();
+        let (answer, elapsed) = self.search(&self.query(1, "exact", &[], Budget::unlimited()));
+        assert_eq!(answer.status, RankingStatus::Applied);
+        let start = Instant::now();
+        for images in self.images.chunks(256) {
+            let batch: Vec<Pixels> = images.iter().map(|image| self.model.prepare(image)).collect();
+            self.model.features(&batch).expect("features");
+        }
+        let forward = start.elapsed();
+        let stages: Vec<String> = answer
+            .timings
+            .iter()
+            .map(|timing| format!("{} {:.2}", timing.stage, timing.elapsed.as_secs_f64()))
+            .collect();
+        println!(
+            "exact/{n}: {:.2} s, forward passes {:.2} s, ratio {:.3}; {}; most memory {} MiB",
+            elapsed.as_secs_f64(),
+            forward.as_secs_f64(),
+            elapsed.as_secs_f64() / forward.as_secs_f64(),
+            stages.join(", "),
+            most_memory() >> 20
+        );
+    }
+
+    fn cancelled(&self, mode: &str) {
+        // Of a shorter exact query, so that moments fall into all of its stages.
+        let whole = match mode {
+            "exact" => Duration::from_secs(4),
+            _ => self.search(&self.query(2, mode, &[], Budget::unlimited())).1,
+        };
+        let mut latest = Duration::ZERO;
+        for moment in 0..CANCELS {
+            let cancel = CancelFlag::default();
+            let query =
+                self.query(moment as usize, mode, &[], Budget::unlimited().with_cancel(cancel.clone()));
+            let begun = Instant::now();
+            let (set, ended) = thread::scope(|scope| {
+                let search = scope.spawn(|| {
+                    // Too early for a shortlist is an answer too.
+                    let _answer = self.collection.search(&query);
+                    Instant::now()
+                });
+                thread::sleep((whole * moment / CANCELS).saturating_sub(begun.elapsed()));
+                let set = Instant::now();
+                cancel.cancel();
+                (set, search.join().expect("a search"))
+            });
+            latest = latest.max(ended.saturating_duration_since(set));
+        }
+        println!("cancel/{mode}: at most {:.0} ms", latest.as_secs_f64() * 1e3);
+    }
+}
+
+/// Of this process so far, in bytes; 0 where the system does not say.
+fn most_memory() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) << 10
+}
