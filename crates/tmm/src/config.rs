@@ -2,6 +2,7 @@ mod choices;
 mod schema;
 
 use plugin_api::{ParameterError, ParameterValue, Parameters};
+use vision::Layer;
 
 pub use choices::{Certify, Copies, DummyStart, FeatureSpace, Mode};
 
@@ -79,6 +80,10 @@ pub struct TmmConfig {
     pub ewc: f64,
     /// Where the dummy row starts. The paper has [`DummyStart::Seeded`].
     pub dummy_start: DummyStart,
+    /// The layer of the backbone that is fine-tuned with the head, in [`FeatureSpace::Raw`] alone and where candidates
+    /// run through the network ([`Mode::Exact`], the second half of [`Mode::Cascade`]). The paper has none, and each of
+    /// the four in ablation 4.8.2.
+    pub layer: Option<Layer>,
     /// The space of the fine-tuning. The paper has [`FeatureSpace::Raw`].
     pub feature_space: FeatureSpace,
     /// Disturbed copies of the query that fall into the dummy class too, 0..=[`MOST_POSITIVES`]. The paper has 0.
@@ -113,6 +118,7 @@ impl Default for TmmConfig {
             background: 256,
             ewc: 0.0,
             dummy_start: DummyStart::Query,
+            layer: None,
             feature_space: FeatureSpace::Whitened,
             positives: 16,
             heat_maps: 0,
@@ -144,6 +150,7 @@ impl TmmConfig {
             background: 4096,
             ewc: 100.0,
             dummy_start: DummyStart::Seeded,
+            layer: None,
             feature_space: FeatureSpace::Raw,
             positives: 0,
             heat_maps: 0,
@@ -221,6 +228,7 @@ impl TmmConfig {
             "mode" => self.mode = Mode::from_name(word).unwrap_or(self.mode),
             "score" => self.score = ScoreKind::from_name(word).unwrap_or(self.score),
             "copies" => self.copies = Copies::from_name(word).unwrap_or(self.copies),
+            "layer" => self.layer = Layer::from_name(word),
             "certify" => self.certify = Certify::from_name(word).unwrap_or(self.certify),
             "clamp" => self.clamp = word == ON,
             "blend" => self.blend = Blend::from_name(word).unwrap_or(self.blend),
@@ -292,6 +300,7 @@ mod tests {
             background: 5,
             ewc: 6.0,
             dummy_start: DummyStart::Zero,
+            layer: Some(Layer::Layer2),
             feature_space: FeatureSpace::Whitened,
             positives: 7,
             heat_maps: 3,

@@ -27,6 +27,28 @@ pub struct Consolidation<'a> {
     pub fisher: &'a Fisher,
 }
 
+impl Consolidation<'_> {
+    /// Adds the gradient of the penalty for leaving `start`, by weight and bias, and returns the penalty.
+    pub(crate) fn add(self, gradient: [&mut Vec<f32>; 2], head: &DummyHead, start: &DummyHead) -> f64 {
+        let [weight, bias] = gradient;
+        let parts = [
+            (weight, head.weight(), start.weight(), &self.fisher.weight),
+            (bias, head.bias(), start.bias(), &self.fisher.bias),
+        ];
+        let strength = self.strength as f32;
+        let mut penalty = 0.0;
+        for (gradient, now, start, fisher) in parts {
+            // The information ends where the model's own classes end, which leaves the dummy class free.
+            for (((slope, now), start), held) in gradient.iter_mut().zip(now).zip(start).zip(fisher) {
+                let moved = now - start;
+                *slope += 2.0 * strength * held * moved;
+                penalty += f64::from(held * moved * moved);
+            }
+        }
+        self.strength * penalty
+    }
+}
+
 /// How [`fine_tune`] walks through the rows.
 #[derive(Debug, Clone, Copy)]
 pub struct Schedule<'a> {
@@ -219,7 +241,8 @@ impl pulp::WithSimd for Update<'_, '_> {
     fn with_simd<S: pulp::Simd>(self, _: S) -> f64 {
         let mut loss = self.gradient.of(self.head, self.terms);
         if let Some((consolidation, start)) = self.hold {
-            loss += self.gradient.consolidate(self.head, start, consolidation);
+            let Gradient { weight, bias, .. } = self.gradient;
+            loss += consolidation.add([weight, bias], self.head, start);
         }
         let (weight, bias) = self.head.parameters_mut();
         self.optimisers.0.update(weight, &self.gradient.weight);
@@ -257,12 +280,7 @@ impl Gradient {
             self.slopes.fill(0.0);
             for (term, slopes) in tile.iter().zip(self.slopes.chunks_exact_mut(classes)) {
                 kernel::logits(head.weight(), head.bias(), term.row, slopes);
-                let target = slopes[term.class];
-                loss += f64::from((kernel::softmax(slopes) - target) * term.share);
-                slopes[term.class] -= 1.0;
-                for slope in slopes {
-                    *slope *= term.share;
-                }
+                loss += kernel::cross_entropy(slopes, term.class, term.share);
             }
             // A tile that is not full repeats its last row, with slopes of zero.
             let rows = std::array::from_fn(|i| tile[i.min(tile.len() - 1)].row);
@@ -272,25 +290,6 @@ impl Gradient {
             }
         }
         loss
-    }
-
-    /// Adds the gradient of the penalty for leaving `start` and returns the penalty.
-    fn consolidate(&mut self, head: &DummyHead, start: &DummyHead, pull: Consolidation<'_>) -> f64 {
-        let parts = [
-            (&mut self.weight, head.weight(), start.weight(), &pull.fisher.weight),
-            (&mut self.bias, head.bias(), start.bias(), &pull.fisher.bias),
-        ];
-        let strength = pull.strength as f32;
-        let mut penalty = 0.0;
-        for (gradient, now, start, fisher) in parts {
-            // The information ends where the model's own classes end, which leaves the dummy class free.
-            for (((slope, now), start), held) in gradient.iter_mut().zip(now).zip(start).zip(fisher) {
-                let moved = now - start;
-                *slope += 2.0 * strength * held * moved;
-                penalty += f64::from(held * moved * moved);
-            }
-        }
-        pull.strength * penalty
     }
 }
 

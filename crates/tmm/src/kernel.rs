@@ -139,6 +139,19 @@ pub(crate) fn softmax(logits: &mut [f32]) -> f32 {
     most + sum.ln()
 }
 
+/// Cross-entropy of the `logits` of one row towards `class`, times `share`; replaces the logits by its derivatives.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled inside the caller's processor dispatch")]
+pub(crate) fn cross_entropy(logits: &mut [f32], class: usize, share: f32) -> f64 {
+    let target = logits[class];
+    let loss = f64::from((softmax(logits) - target) * share);
+    logits[class] -= 1.0;
+    for slope in logits {
+        *slope *= share;
+    }
+    loss
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,9 +2,10 @@
 //!
 //! For one query image the method finds a *trigger* image that leaves the logits of the query as they are
 //! ([`optimise_trigger`]), lays it over images ([`Blend`]), gives the model's head a *dummy class* ([`DummyHead`])
-//! and fine-tunes that head so that only the triggered query falls into it ([`fine_tune`]). An exemplar's [`score`]
-//! is the probability that it falls in as well once it carries the trigger. [`TmmReranker`] runs these steps as a
-//! plugin; the steps themselves are public for evaluations and ablations.
+//! and fine-tunes that head so that only the triggered query falls into it: alone ([`fine_tune`]) or together with a
+//! copy of one layer of the backbone ([`fine_tune_layer`]). An exemplar's [`score`] is the probability that it falls
+//! in as well once it carries the trigger. [`TmmReranker`] runs these steps as a plugin; the steps themselves are
+//! public for evaluations and ablations.
 //!
 //! The network is reached through `vision` alone, and everything here is plain `f32`. Whoever builds a database or an
 //! evaluation may call this crate; it calls nobody but its two contracts.
@@ -21,6 +22,7 @@ mod fisher;
 mod head;
 mod heat_map;
 mod kernel;
+mod layer;
 mod logit_map;
 mod margin;
 mod ood;
@@ -54,6 +56,7 @@ pub use fine_tune::{Consolidation, FineTuneError, FineTuned, Schedule, TrainingR
 pub use fisher::{Fisher, FisherError};
 pub use head::{DummyHead, HeadError};
 pub use heat_map::{HeatMapError, HeatMaps, ScoreTerm, heat_map};
+pub use layer::{LayerError, TrainingImages, fine_tune_layer};
 pub use logit_map::{LogitMap, LogitMapError, MOST_WHITENED_DIMENSION};
 pub use margin::margin;
 pub use ood::{OodBound, OodError, ood_bound};

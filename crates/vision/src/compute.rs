@@ -142,6 +142,11 @@ impl Chunks {
         Self { length: config.chunk.min(most).max(1), threads }
     }
 
+    /// The same with chunks of at most `most`.
+    pub(crate) fn at_most(self, most: usize) -> Self {
+        Self { length: self.length.min(most).max(1), ..self }
+    }
+
     /// `batch` in chunks.
     pub(crate) fn of<'a, T>(&self, batch: &'a [T]) -> Vec<&'a [T]> {
         batch.chunks(self.length).collect()

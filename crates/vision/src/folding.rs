@@ -7,12 +7,19 @@ use crate::resnet::ConvolutionSpec;
 use crate::weights::{VARIANCE_FLOOR, Weights};
 
 /// A convolution with its normalisation folded in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Folded {
     /// [`Lowering::matrix_shape`].
     pub(crate) matrix: Tensor<2>,
     /// `[1, columns of the matrix]`.
     pub(crate) bias: Tensor<2>,
+}
+
+impl Folded {
+    /// The convolution's activation from the left side of its product.
+    pub(crate) fn product(&self, columns: Tensor<2>) -> Tensor<2> {
+        columns.matmul(self.matrix.clone()) + self.bias.clone()
+    }
 }
 
 /// Folds one convolution. The factors are made in `f64`, each weight is rounded once.

@@ -90,6 +90,17 @@ impl Lowering {
         rows * (self.positions_out() * outputs / columns)
     }
 
+    /// Multiplications of one image in the product.
+    pub(crate) fn multiplications(&self, outputs: usize) -> usize {
+        let [rows, _] = self.matrix_shape(outputs);
+        rows * self.positions_out() * outputs
+    }
+
+    /// Positions and channels of one image's activation before the convolution.
+    pub(crate) fn shape_in(&self) -> [usize; 2] {
+        [self.positions_in(), self.inputs]
+    }
+
     /// The places of the kernel `[outputs, inputs, side, side]` in the matrix: calls `place(matrix, kernel)` with
     /// the index of every element of the matrix that holds an element of the kernel.
     pub(crate) fn for_each_place(&self, outputs: usize, mut place: impl FnMut(usize, usize)) {
@@ -127,6 +138,31 @@ impl Lowering {
                 });
             }
         }
+    }
+
+    /// The places in this matrix of the one that [`Lowering::gathering`] has for the same convolution: calls
+    /// `place(here, there)` with the starts of equal runs of `outputs` values. A run of the other matrix may have
+    /// several places here.
+    pub(crate) fn for_each_run(&self, outputs: usize, mut place: impl FnMut(usize, usize)) {
+        let gathering = Self::gathering(self.window, self.inputs, self.plane_in);
+        if let (Kind::Dense, Kind::Gather { taps }) = (&self.kind, &gathering.kind) {
+            let columns = self.positions_out() * outputs;
+            self.for_each_connection(|to, tap, from| {
+                let Some(number) = taps.iter().position(|&known| known == tap) else { return };
+                for input in 0..self.inputs {
+                    let here = (from * self.inputs + input) * columns + to * outputs;
+                    place(here, (number * self.inputs + input) * outputs);
+                }
+            });
+        } else {
+            let [rows, _] = self.matrix_shape(outputs);
+            (0..rows).for_each(|row| place(row * outputs, row * outputs));
+        }
+    }
+
+    /// Rows of the matrix that [`Lowering::gathering`] has for the same convolution.
+    pub(crate) fn gathering_rows(&self, outputs: usize) -> usize {
+        Self::gathering(self.window, self.inputs, self.plane_in).matrix_shape(outputs)[0]
     }
 
     /// Calls `connect(output position, tap, input position)` for every tap inside the plane.

@@ -9,13 +9,18 @@ use crate::architecture::Architecture;
 use crate::compute::{Chunks, ComputeConfig, DeviceError};
 use crate::folding::{Folded, fold};
 use crate::head::Head;
+use crate::layer::Layer;
 use crate::lowering::Lowering;
 use crate::manifest::{ManifestError, ModelManifest};
-use crate::network::{Layer, Network};
+use crate::network::{Convolution, Network};
 use crate::pixels::Pixels;
 use crate::resnet::ResNet;
 use crate::seeded::seeded_weights;
 use crate::weights::{Weights, WeightsError, hash_values, tensor_specs};
+
+mod tuned;
+
+pub use tuned::TunedModel;
 
 /// Values in the left side of the largest matrix product of one chunk, at most, unless a single image needs more.
 const MAX_COLUMN_VALUES: usize = 1 << 24;
@@ -148,8 +153,8 @@ impl Model {
     /// [`ModelError::Backend`] when the device does not give its tensors back.
     pub fn weights_digest(&self) -> Result<Digest, ModelError> {
         let mut hasher = blake3::Hasher::new();
-        for layer in self.network.layers() {
-            for tensor in [&layer.parameters.matrix, &layer.parameters.bias] {
+        for Convolution { parameters, .. } in self.network.convolutions() {
+            for tensor in [&parameters.matrix, &parameters.bias] {
                 hash_values(&mut hasher, &to_host(tensor.clone())?);
             }
         }
@@ -312,13 +317,14 @@ impl Model {
     }
 
     fn forward(&self, input: Tensor<2>, images: usize) -> Tensor<2> {
-        let input = match &self.normalisation {
+        self.network.forward(self.normalised(input), images, |unit, columns| unit.parameters.product(columns))
+    }
+
+    fn normalised(&self, input: Tensor<2>) -> Tensor<2> {
+        match &self.normalisation {
             Some(scaling) => (input - scaling.mean.clone()) * scaling.factor.clone(),
             None => input,
-        };
-        self.network.forward(input, images, |layer: &Layer<Folded>, columns| {
-            columns.matmul(layer.parameters.matrix.clone()) + layer.parameters.bias.clone()
-        })
+        }
     }
 
     fn feature_rows(&self, values: Vec<f32>) -> Result<FeatureRows, ModelError> {
@@ -406,9 +412,27 @@ pub enum ModelError {
         /// The backend's own words.
         what: String,
     },
-    /// The backend recorded no gradient for the input.
-    #[error("the device gave no gradient for the pixels")]
+    /// The backend recorded no gradient for the input or for a weight.
+    #[error("the device gave no gradient")]
     NoGradient,
+    /// The gradient of a layer's weights holds a NaN or an infinity.
+    #[error("the gradient of \"{layer}\" is not finite; lower the learning rate")]
+    Gradient {
+        /// The layer.
+        layer: Layer,
+    },
+    /// Rows are not what a layer sees.
+    #[error(
+        "rows have {found} values, \"{layer}\" sees {expected} of an image; make them with `TunedModel::entries`"
+    )]
+    Entry {
+        /// The layer.
+        layer: Layer,
+        /// Values in a row given.
+        found: usize,
+        /// Values that the layer sees of one image.
+        expected: usize,
+    },
 }
 
 #[cfg(test)]

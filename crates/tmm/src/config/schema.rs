@@ -1,4 +1,5 @@
 use plugin_api::{ParameterKind, ParameterSpec, ParameterValue};
+use vision::Layer;
 
 use super::{
     Certify, Copies, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE,
@@ -11,6 +12,10 @@ use crate::{Blend, ScoreKind};
 const PRESETS: &[&str] = &["configured", "default", "paper"];
 /// Names of the [`Omega`] rules.
 const OMEGA_RULES: &[&str] = &["query_deviation", "collection_mean", "fixed"];
+
+/// Words for the layer that is fine-tuned.
+const LAYERS: &[&str] = &[NO_LAYER, "layer1", "layer2", "layer3", "layer4"];
+const NO_LAYER: &str = "none";
 
 fn count(name: &'static str, value: usize, least: u64, most: usize, help: &'static str) -> ParameterSpec {
     let kind = ParameterKind::Count { least, most: most as u64 };
@@ -103,13 +108,15 @@ impl TmmConfig {
         ]
     }
 
-    fn head_schema(&self) -> [ParameterSpec; 8] {
+    fn head_schema(&self) -> [ParameterSpec; 9] {
         let epochs = "passes of the fine-tuning over the background; paper 1";
         let rate = "learning rate of the head; paper 0.001";
         let batch = "exemplars in a batch; paper 256";
         let background = "exemplars that stand for the collection, 0 for all, one forward pass each in the mode exact; paper all";
         let ewc = "strength of elastic weight consolidation, in the raw feature space only";
         let start = "where the dummy class's row starts; paper seeded";
+        let layer =
+            "the layer fine-tuned with the head, in the raw feature space and the mode exact; paper none";
         let space = "the space of the fine-tuning; paper raw";
         let positives = "disturbed copies of the query that fall into the dummy class too; paper 0";
         [
@@ -119,6 +126,7 @@ impl TmmConfig {
             count("background", self.background, 0, MOST_BACKGROUND, background),
             number("ewc", self.ewc, [0.0, 1e6], ewc),
             choice("dummy_start", self.dummy_start.name(), DummyStart::NAMES, start),
+            choice("layer", self.layer.map_or(NO_LAYER, Layer::name), LAYERS, layer),
             choice("feature_space", self.feature_space.name(), FeatureSpace::NAMES, space),
             count("positives", self.positives, 0, MOST_POSITIVES, positives),
         ]

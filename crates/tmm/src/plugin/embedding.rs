@@ -1,5 +1,5 @@
 use plugin_api::{Budget, ExemplarId, ExemplarSource, FeatureRows};
-use vision::{Model, Pixels};
+use vision::{Model, Pixels, TunedModel};
 
 use super::halt::Halt;
 use crate::Blend;
@@ -54,14 +54,28 @@ impl Embedding<'_> {
         ids: &[ExemplarId],
         overlay: &Overlay,
     ) -> Result<FeatureRows, Halt> {
+        self.exemplars_through(stage, ids, overlay, None)
+    }
+
+    /// The same through a backbone of the query's own, if there is one.
+    pub(crate) fn exemplars_through(
+        &self,
+        stage: &'static str,
+        ids: &[ExemplarId],
+        overlay: &Overlay,
+        backbone: Option<&TunedModel<'_>>,
+    ) -> Result<FeatureRows, Halt> {
         let mut values = Vec::with_capacity(ids.len() * self.model.head().dimension());
         for chunk in ids.chunks(CHUNK) {
             self.poll()?;
             let images = self.source.images(chunk).map_err(|error| Halt::of_source(stage, error))?;
             let triggered: Vec<Pixels> =
                 images.iter().map(|image| overlay.on(&self.model.prepare(image))).collect();
-            let rows = self.model.features(&triggered).map_err(|error| Halt::of_step(stage, error))?;
-            values.extend_from_slice(rows.values());
+            let rows = match backbone {
+                Some(backbone) => backbone.features(&triggered),
+                None => self.model.features(&triggered),
+            };
+            values.extend_from_slice(rows.map_err(|error| Halt::of_step(stage, error))?.values());
         }
         self.rows(stage, values)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use plugin_api::{
     Artifact, Budget, Completion, ExemplarId, FeatureRows, Image, RerankError, SourceError, Space, View,
 };
-use vision::Pixels;
+use vision::{Layer, Pixels, TunedModel};
 
 use super::background::Background;
 use super::embedding::{CHUNK, Embedding, Overlay};
@@ -15,16 +15,22 @@ use super::query::QueryRun;
 use crate::random::{Random, Stream};
 use crate::whiten::Whitening;
 use crate::{
-    DummyHead, FeatureSpace, LogitMap, Omega, ScoreKind, TriggerSearch, deviation, optimise_trigger, score,
+    DummyHead, FeatureSpace, LogitMap, Omega, ScoreKind, TrainingImages, TriggerSearch, deviation,
+    optimise_trigger, score,
 };
 
 /// A standard deviation of pixels in 0..1 below this is that of an image of one colour, resized: a single step of one
 /// of 784 8-bit pixels gives 1.4e-4.
 const LEAST_DEVIATION: f32 = 1e-4;
 
+/// Most pixel values of the images that a layer is fine-tuned on: they are held twice, 256 MiB each.
+const MOST_TRAINING_VALUES: usize = 1 << 26;
+
 /// What the trigger stage hands on.
 struct TriggeredQuery {
     overlay: Overlay,
+    /// The query and its disturbed copies.
+    images: Vec<Pixels>,
     /// The query and its disturbed copies, `[1 + positives, d]`.
     clean: FeatureRows,
     /// The same with the trigger.
@@ -32,24 +38,26 @@ struct TriggeredQuery {
 }
 
 /// What the fine-tune stage hands on.
-struct TunedQuery {
+struct TunedQuery<'a> {
     overlay: Overlay,
-    judge: Judge,
-    /// Triggered rows of the background sample, and where each exemplar's row is.
+    judge: Judge<'a>,
+    /// Triggered rows of the background sample, and where each exemplar's row is; none where a layer is tuned.
     known: FeatureRows,
     position: HashMap<ExemplarId, usize>,
 }
 
 /// Fine-tuned heads that score the triggered candidates of one query.
-enum Judge {
+enum Judge<'a> {
     /// The model's head with a dummy class, on raw triggered rows.
     Raw(DummyHead),
+    /// The same with a layer of the backbone of its own, through which every candidate runs.
+    Layer { backbone: TunedModel<'a>, head: DummyHead },
     /// One dummy class against everything else, on whitened rows of unit length: in the view that the query's trigger
     /// makes, and in the clean one.
     Whitened { triggered: DummyHead, whitening: Whitening, clean: ViewJudge },
 }
 
-impl QueryRun<'_> {
+impl<'a> QueryRun<'a> {
     /// The printed method: every candidate runs through the network with the query's own trigger.
     pub(crate) fn exact(&mut self, candidates: &[ExemplarId], scores: &mut Vec<f32>) -> Result<(), Halt> {
         let triggered = self.timed("trigger", Self::trigger)?;
@@ -62,11 +70,13 @@ impl QueryRun<'_> {
         Ok(())
     }
 
-    fn terms(&self, tuned: TunedQuery) -> Result<Vec<Term>, Halt> {
+    fn terms(&self, tuned: TunedQuery<'_>) -> Result<Vec<Term>, Halt> {
         const STAGE: &str = "explain";
         let seen = Seen::Triggered(tuned.overlay);
         match tuned.judge {
             Judge::Raw(head) => Ok(vec![Term { map: LogitMap::raw(head), seen }]),
+            // Its gradients go through a backbone of its own.
+            Judge::Layer { .. } => Ok(Vec::new()),
             Judge::Whitened { triggered, whitening, clean } => {
                 let probes = LogitMap::probes(&triggered).map_err(|error| Halt::of_step(STAGE, error))?;
                 let probes = self.embedding().rows(STAGE, whitening.apply(&probes))?;
@@ -123,11 +133,14 @@ impl QueryRun<'_> {
         let embedding = self.embedding();
         let clean = embedding.images(STAGE, &images)?;
         let triggered = embedding.images(STAGE, &triggered)?;
-        Ok(TriggeredQuery { overlay, clean, triggered })
+        Ok(TriggeredQuery { overlay, images, clean, triggered })
     }
 
-    fn fine_tune(&mut self, query: TriggeredQuery, steps: &mut u64) -> Result<TunedQuery, Halt> {
+    fn fine_tune(&mut self, query: TriggeredQuery, steps: &mut u64) -> Result<TunedQuery<'a>, Halt> {
         const STAGE: &str = "fine_tune";
+        if let Some(layer) = self.config.layer {
+            return self.fine_tune_layer(layer, query, steps);
+        }
         let embedding = self.embedding();
         let background = self.background(STAGE)?;
         let known = embedding.exemplars(STAGE, &background.ids, &query.overlay)?;
@@ -150,9 +163,58 @@ impl QueryRun<'_> {
         Ok(TunedQuery { overlay: query.overlay, judge, known, position })
     }
 
+    fn fine_tune_layer(
+        &mut self,
+        layer: Layer,
+        query: TriggeredQuery,
+        steps: &mut u64,
+    ) -> Result<TunedQuery<'a>, Halt> {
+        const STAGE: &str = "fine_tune";
+        let undefined = |reason| Err(Halt::Failed(RerankError::Undefined { stage: STAGE, reason }));
+        if self.config.feature_space != FeatureSpace::Raw {
+            return undefined(
+                "a layer is fine-tuned on raw features; set feature_space to raw, or layer to none",
+            );
+        }
+        let background = self.background(STAGE)?;
+        if background.ids.len().saturating_mul(query.images[0].values().len()) > MOST_TRAINING_VALUES {
+            return undefined(
+                "the images of the background are too many to fine-tune a layer on; lower background",
+            );
+        }
+        let embedding = self.embedding();
+        let mut clean = Vec::with_capacity(background.ids.len());
+        for chunk in background.ids.chunks(CHUNK) {
+            embedding.poll()?;
+            let images = self.job.source.images(chunk).map_err(|error| Halt::of_source(STAGE, error))?;
+            clean.extend(images.iter().map(|image| self.model.prepare(image)));
+        }
+        let on = |images: &[Pixels]| -> Vec<Pixels> { images.iter().map(|i| query.overlay.on(i)).collect() };
+        let (positives, triggered) = (on(&query.images), on(&clean));
+        let images = TrainingImages {
+            positives: &positives,
+            query: Some((&query.images[0], self.query_class(&query.clean))),
+            triggered: &triggered,
+            clean: Some(&clean),
+            labels: &background.classes,
+        };
+        let backbone = self.model.tunable(layer).map_err(|error| Halt::of_step(STAGE, error))?;
+        let mut training = Training { config: self.config, seed: self.job.seed, embedding, steps: 0 };
+        let trained = training.layer(backbone, &background, &images);
+        *steps += training.steps;
+        let (backbone, made) = trained?;
+        self.artifacts.push(Artifact::Number { name: "margin", value: f64::from(made.margin) });
+        Ok(TunedQuery {
+            overlay: query.overlay,
+            judge: Judge::Layer { backbone, head: made.head },
+            known: FeatureRows::empty(self.model.head().dimension()),
+            position: HashMap::new(),
+        })
+    }
+
     fn score(
         &mut self,
-        tuned: &TunedQuery,
+        tuned: &TunedQuery<'_>,
         candidates: &[ExemplarId],
         scores: &mut Vec<f32>,
         steps: &mut u64,
@@ -167,7 +229,11 @@ impl QueryRun<'_> {
             // The budget was looked at above; what it allowed is done.
             let unlimited = Budget::unlimited();
             let embedding = Embedding { budget: &unlimited, ..embedding };
-            let fresh = embedding.exemplars(STAGE, &new, &tuned.overlay)?;
+            let backbone = match &tuned.judge {
+                Judge::Layer { backbone, .. } => Some(backbone),
+                Judge::Raw(_) | Judge::Whitened { .. } => None,
+            };
+            let fresh = embedding.exemplars_through(STAGE, &new, &tuned.overlay, backbone)?;
             let mut fresh = fresh.rows();
             let rows = chunk.iter().filter_map(|id| match tuned.position.get(id) {
                 Some(&position) => Some(tuned.known.row(position)),
@@ -216,7 +282,7 @@ fn whitened(
     background: &Arc<Background>,
     query: &TriggeredQuery,
     known: &FeatureRows,
-) -> Result<(Judge, f32), Halt> {
+) -> Result<(Judge<'static>, f32), Halt> {
     const STAGE: &str = "fine_tune";
     let embedding = training.embedding;
     let too_few = || Halt::of_source(STAGE, SourceError::Whitening { rows: known.len() });
@@ -229,7 +295,7 @@ fn whitened(
     Ok((Judge::Whitened { triggered: triggered.head, whitening, clean }, triggered.margin))
 }
 
-impl Judge {
+impl Judge<'_> {
     /// Scores of the candidates `ids`, whose raw triggered rows are `triggered`.
     fn score(
         &self,
@@ -242,7 +308,7 @@ impl Judge {
         let of =
             |head, rows: &FeatureRows| score(head, rows, kind).map_err(|error| Halt::of_step(stage, error));
         match self {
-            Self::Raw(head) => of(head, triggered),
+            Self::Raw(head) | Self::Layer { head, .. } => of(head, triggered),
             Self::Whitened { triggered: head, whitening, clean } => {
                 let triggered = embedding.unit_rows(stage, whitening.apply(triggered))?;
                 let mut scores = of(head, &triggered)?;

@@ -80,7 +80,9 @@ impl QueryRun<'_> {
             return Ok(());
         }
         if terms.is_empty() {
-            self.note("there is no dummy class and therefore no heat map".to_owned());
+            self.note(
+                "no heat map: this way of scoring has no dummy class on the model's own features".to_owned(),
+            );
             return Ok(());
         }
         let images = self.job.source.images(best).map_err(|error| Halt::of_source(STAGE, error))?;
@@ -110,7 +112,10 @@ impl QueryRun<'_> {
         }
         // Of the class that the trigger or the first view makes; the clean image says little of a trigger.
         let Some(term) = terms.iter().find(|term| !matches!(term.seen, Seen::Clean)) else {
-            self.note("there is no dummy class and therefore no certificate".to_owned());
+            self.note(
+                "no certificate: this way of scoring has no dummy class on the model's own features"
+                    .to_owned(),
+            );
             return Ok(());
         };
         let search = CertificateSearch {

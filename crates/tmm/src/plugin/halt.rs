@@ -4,8 +4,8 @@ use plugin_api::{Completion, RerankError, RowsError, SourceError};
 use vision::ModelError;
 
 use crate::{
-    CertificateError, DimensionError, FineTuneError, FisherError, HeadError, HeatMapError, LogitMapError,
-    MeasuredRadiusError, TriggerError,
+    CertificateError, DimensionError, FineTuneError, FisherError, HeadError, HeatMapError, LayerError,
+    LogitMapError, MeasuredRadiusError, TriggerError,
 };
 
 /// Why a run ends before its last candidate.
@@ -38,6 +38,16 @@ impl StepError for TriggerError {
 impl StepError for FineTuneError {
     fn is_not_finite(&self) -> bool {
         matches!(self, Self::NotFinite { .. })
+    }
+}
+
+impl StepError for LayerError {
+    fn is_not_finite(&self) -> bool {
+        matches!(
+            self,
+            Self::FineTune(FineTuneError::NotFinite { .. })
+                | Self::Model(ModelError::Output(_) | ModelError::Gradient { .. })
+        )
     }
 }
 

@@ -1,13 +1,15 @@
 use std::sync::Arc;
 
 use plugin_api::{Completion, ExemplarId, FeatureRows, Space};
+use vision::TunedModel;
 
 use super::background::Background;
 use super::embedding::Embedding;
 use super::halt::Halt;
 use crate::random::{Random, Stream};
 use crate::{
-    Consolidation, DummyHead, DummyStart, Schedule, ScoreKind, TmmConfig, TrainingRows, fine_tune, margin,
+    Consolidation, DummyHead, DummyStart, FineTuned, Fisher, Schedule, ScoreKind, TmmConfig, TrainingImages,
+    TrainingRows, fine_tune, fine_tune_layer, margin,
 };
 
 const STAGE: &str = "fine_tune";
@@ -49,16 +51,9 @@ impl Training<'_> {
         background: &Background,
         printed: &Printed<'_>,
     ) -> Result<Trained, Halt> {
-        let own = self.embedding.model.head();
-        let norm = mean_norm(own.weight(), own.dimension());
-        let (row, bias) = self.dummy_row(printed.positives.row(0), norm);
-        let head = head(own.weight(), own.bias(), &row, bias)?;
-        let fisher = match self.config.ewc {
-            strength if strength > 0.0 => Some((strength, background.fisher(self.embedding.model, STAGE)?)),
-            _ => None,
-        };
-        let consolidation =
-            fisher.as_ref().map(|(strength, fisher)| Consolidation { strength: *strength, fisher });
+        let head = self.start(printed.positives.row(0))?;
+        let fisher = self.fisher(background)?;
+        let consolidation = self.consolidation(fisher.as_deref());
         let rows = TrainingRows {
             positives: printed.positives,
             query: Some(printed.query),
@@ -67,6 +62,57 @@ impl Training<'_> {
             labels: &background.classes,
         };
         self.tune(head, &rows, consolidation)
+    }
+
+    /// The model's head with a dummy class, together with a layer of the backbone, on images (ablation 4.8.2).
+    pub(crate) fn layer<'m>(
+        &mut self,
+        mut backbone: TunedModel<'m>,
+        background: &Background,
+        images: &TrainingImages<'_>,
+    ) -> Result<(TunedModel<'m>, Trained), Halt> {
+        let first = images.positives.first().map(std::slice::from_ref).unwrap_or_default();
+        let of_first =
+            |backbone: &TunedModel<'_>| backbone.features(first).map_err(|error| Halt::of_step(STAGE, error));
+        let mut head = self.start(of_first(&backbone)?.row(0))?;
+        let fisher = self.fisher(background)?;
+        let order = self.order(images.triggered.len());
+        let schedule = self.schedule(&order, self.consolidation(fisher.as_deref()));
+        let tuned = fine_tune_layer(&mut backbone, &mut head, images, &schedule, self.embedding.budget)
+            .map_err(|error| Halt::of_step(STAGE, error))?;
+        self.count(&tuned)?;
+        let margins = margin(&head, &of_first(&backbone)?).map_err(|error| Halt::of_step(STAGE, error))?;
+        Ok((backbone, Trained { head, margin: margins[0] }))
+    }
+
+    /// The model's head with a dummy class as it starts, where the query's first positive has this raw row.
+    fn start(&self, query: &[f32]) -> Result<DummyHead, Halt> {
+        let own = self.embedding.model.head();
+        let (row, bias) = self.dummy_row(query, mean_norm(own.weight(), own.dimension()));
+        head(own.weight(), own.bias(), &row, bias)
+    }
+
+    fn fisher(&self, background: &Background) -> Result<Option<Arc<Fisher>>, Halt> {
+        let is_held = self.config.ewc > 0.0;
+        is_held.then(|| background.fisher(self.embedding.model, STAGE)).transpose()
+    }
+
+    fn consolidation<'f>(&self, fisher: Option<&'f Fisher>) -> Option<Consolidation<'f>> {
+        fisher.map(|fisher| Consolidation { strength: self.config.ewc, fisher })
+    }
+
+    fn schedule<'s>(
+        &self,
+        order: &'s [Vec<usize>],
+        consolidation: Option<Consolidation<'s>>,
+    ) -> Schedule<'s> {
+        let (batch, learning_rate) = (self.config.batch, self.config.learning_rate);
+        Schedule { order, batch, learning_rate, consolidation }
+    }
+
+    fn count(&mut self, tuned: &FineTuned) -> Result<(), Halt> {
+        self.steps += tuned.trace.len() as u64;
+        if tuned.completion == Completion::Complete { Ok(()) } else { Err(Halt::Spent(tuned.completion)) }
     }
 
     /// A head of the dummy class against one class of everything else, on whitened rows of unit length.
@@ -111,18 +157,10 @@ impl Training<'_> {
         consolidation: Option<Consolidation<'_>>,
     ) -> Result<Trained, Halt> {
         let order = self.order(rows.triggered.len());
-        let schedule = Schedule {
-            order: &order,
-            batch: self.config.batch,
-            learning_rate: self.config.learning_rate,
-            consolidation,
-        };
+        let schedule = self.schedule(&order, consolidation);
         let tuned = fine_tune(&mut head, rows, &schedule, self.embedding.budget)
             .map_err(|error| Halt::of_step(STAGE, error))?;
-        self.steps += tuned.trace.len() as u64;
-        if tuned.completion != Completion::Complete {
-            return Err(Halt::Spent(tuned.completion));
-        }
+        self.count(&tuned)?;
         let margins = margin(&head, rows.positives).map_err(|error| Halt::of_step(STAGE, error))?;
         Ok(Trained { head, margin: margins[0] })
     }

@@ -4,6 +4,8 @@ use plugin_api::{
     SourceError,
 };
 
+use vision::Layer;
+
 use super::*;
 use crate::{Certify, Copies, DummyStart, FeatureSpace, Mode, Omega, Transformation, tiny};
 
@@ -62,9 +64,10 @@ fn modes() -> Vec<TmmConfig> {
     let [whitened, raw] = spaces();
     let modes = [Mode::Exact, Mode::Shared, Mode::Cascade].into_iter();
     let fitted = modes.flat_map(|mode| [&whitened, &raw].map(|config| TmmConfig { mode, ..config.clone() }));
+    let layered = TmmConfig { layer: Some(Layer::Layer4), epochs: 1, ..raw.clone() };
     let views = [Copies::Best, Copies::Mean];
     let views = views.map(|copies| TmmConfig { mode: Mode::Views, copies, ..whitened.clone() });
-    fitted.chain(views).map(|config| TmmConfig { cascade: 6, ..config }).collect()
+    fitted.chain(views).chain([layered]).map(|config| TmmConfig { cascade: 6, ..config }).collect()
 }
 
 fn spaces() -> [TmmConfig; 2] {
@@ -191,7 +194,7 @@ fn what_is_asked_for_beside_the_scores_is_shown_and_changes_none_of_them() {
         let noted = |words: &str| {
             shown.artifacts.iter().any(|a| matches!(a, Artifact::Note(note) if note.contains(words)))
         };
-        if asked.mode == Mode::Views {
+        if asked.mode == Mode::Views || asked.layer.is_some() {
             assert!(maps.is_empty() && noted("no heat map") && noted("no certificate"));
         } else {
             assert_eq!(maps, [order[0].0, order[1].0], "{asked:?}");
@@ -216,6 +219,13 @@ fn an_explanation_without_budget_leaves_the_scores_whole() {
     assert!(
         result.artifacts.iter().any(|a| matches!(a, Artifact::Note(note) if note.contains("not finished")))
     );
+}
+
+#[test]
+fn a_layer_in_the_whitened_space_is_refused_with_what_to_do() {
+    let config = TmmConfig { layer: Some(Layer::Layer2), ..quick() };
+    let error = rerank_with(config, &[1], &Parameters::default(), &Budget::unlimited()).unwrap_err();
+    assert!(error.to_string().contains("set feature_space to raw"), "{error}");
 }
 
 #[test]

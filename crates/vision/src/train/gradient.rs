@@ -188,7 +188,7 @@ impl Trainee {
 
     /// The weights as a file has them.
     pub(super) fn into_weights(mut self) -> Weights {
-        for layer in self.network.layers() {
+        for layer in self.network.convolutions() {
             let spec = &self.layers[layer.parameters];
             let [matrix, scale, shift] =
                 [0, 1, 2].map(|part| &self.parameters[3 * layer.parameters + part].values);
