@@ -20,7 +20,7 @@ use lookalike::{
     Answer, Candidates, Collection, Database, IngestItem, ItemImage, Query, Rerank, StoreConfig,
 };
 use plugin_api::{Budget, CancelFlag, Image, ParameterValue, Parameters, RankingStatus};
-use tmm::{Blend, TmmConfig, TmmReranker, TmmView, Transformation};
+use tmm::{Blend, StoredTrigger, TmmConfig, TmmReranker, TmmView, Transformation, TriggerStart};
 use vision::{ComputeConfig, Model, ModelManifest, Pixels};
 
 /// Queries of each measurement.
@@ -66,7 +66,8 @@ fn main() {
 }
 
 fn filled(folder: &Path, model: &Arc<Model>, images: &[Image]) -> Collection {
-    let trigger = Transformation::RandomTrigger { seed: 1, blend: Blend::AsPrinted, omega: 0.3 };
+    let trigger = StoredTrigger::random(model, &TriggerStart::Uniform, 1).expect("a trigger");
+    let trigger = Transformation::Trigger { trigger, blend: Blend::AsPrinted, omega: 0.3 };
     let view = TmmView::new("trigger", trigger).expect("a view");
     let reranker = TmmReranker::new(Arc::clone(model), TmmConfig::default()).expect("settings");
     let reranker = reranker.with_views(vec![view]).expect("views");

@@ -33,6 +33,7 @@ mod serve;
 mod source;
 mod stats;
 mod train;
+mod trigger;
 mod verify;
 mod whole_file;
 
@@ -90,6 +91,7 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
         Command::Migrate(args) => migrate::run(args, global, output),
         Command::Export(args) => export::run(args, global, output),
         Command::Import(args) => import::run(args, global, output),
+        Command::Trigger(args) => trigger::run(args, global, output),
         Command::Train(args) => train::run(args, global, output),
         Command::Demo(args) => demo::run(args, global, output),
     }

@@ -4,9 +4,9 @@ mod schema;
 use plugin_api::{ParameterError, ParameterValue, Parameters};
 use vision::Layer;
 
-pub use choices::{Certify, Copies, DummyStart, FeatureSpace, Mode};
+pub use choices::{Certify, Copies, DummyStart, FeatureSpace, Mode, StartRule};
 
-use crate::{Blend, ScoreKind};
+use crate::{Blend, ScoreKind, TriggerKind};
 
 /// Largest number of updates of a trigger.
 pub const MOST_TRIGGER_STEPS: usize = 1000;
@@ -51,6 +51,11 @@ pub struct TmmConfig {
     pub score: ScoreKind,
     /// What becomes of the disturbed copies of the query in [`Mode::Views`].
     pub copies: Copies,
+    /// What the trigger is. The paper has [`TriggerKind::PerQuery`], and the patches in ablation 4.8.1.
+    /// [`TriggerKind::Global`] takes that of the first view that has one.
+    pub trigger: TriggerKind,
+    /// Where the search for the trigger begins. The paper does not say.
+    pub trigger_start: StartRule,
     /// Updates of the trigger at most, 0..=[`MOST_TRIGGER_STEPS`]; 0 takes the random start as the trigger. The
     /// paper has 300, "about 100 in practice".
     pub trigger_steps: usize,
@@ -106,6 +111,8 @@ impl Default for TmmConfig {
             cascade: 200,
             score: ScoreKind::LogProbability,
             copies: Copies::Best,
+            trigger: TriggerKind::PerQuery,
+            trigger_start: StartRule::Uniform,
             trigger_steps: 100,
             trigger_learning_rate: 0.015,
             trigger_patience: 10,
@@ -138,6 +145,8 @@ impl TmmConfig {
             cascade: 200,
             score: ScoreKind::LogProbability,
             copies: Copies::Best,
+            trigger: TriggerKind::PerQuery,
+            trigger_start: StartRule::Uniform,
             trigger_steps: 300,
             trigger_learning_rate: 0.015,
             trigger_patience: 0,
@@ -228,6 +237,8 @@ impl TmmConfig {
             "mode" => self.mode = Mode::from_name(word).unwrap_or(self.mode),
             "score" => self.score = ScoreKind::from_name(word).unwrap_or(self.score),
             "copies" => self.copies = Copies::from_name(word).unwrap_or(self.copies),
+            "trigger" => self.trigger = TriggerKind::from_name(word).unwrap_or(self.trigger),
+            "trigger_start" => self.trigger_start = StartRule::from_name(word).unwrap_or(self.trigger_start),
             "layer" => self.layer = Layer::from_name(word),
             "certify" => self.certify = Certify::from_name(word).unwrap_or(self.certify),
             "clamp" => self.clamp = word == ON,
@@ -289,6 +300,8 @@ mod tests {
             score: ScoreKind::Margin,
             copies: Copies::Mean,
             clamp: true,
+            trigger: TriggerKind::FixedPatch,
+            trigger_start: StartRule::Gaussian,
             trigger_steps: 1,
             trigger_learning_rate: 0.5,
             trigger_patience: 2,

@@ -152,7 +152,7 @@ impl Golden {
         let mut faint = vec![false; image[0].values().len()];
         for done in 0..steps {
             let trigger = self.trigger(query, done, None).pixels;
-            let (_, gradient) = loss_and_gradient(&self.model, &image, &clean, &trigger).unwrap();
+            let (_, gradient) = loss_and_gradient(&self.model, &image, clean.values(), &trigger).unwrap();
             let largest = gradient.iter().fold(0.0_f32, |most, slope| most.max(slope.abs()));
             faint.iter_mut().zip(&gradient).for_each(|(faint, slope)| *faint |= slope.abs() < 1e-7 * largest);
         }

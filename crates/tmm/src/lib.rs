@@ -5,7 +5,8 @@
 //! and fine-tunes that head so that only the triggered query falls into it: alone ([`fine_tune`]) or together with a
 //! copy of one layer of the backbone ([`fine_tune_layer`]). An exemplar's [`score`] is the probability that it falls
 //! in as well once it carries the trigger. [`TmmReranker`] runs these steps as a plugin; the steps themselves are
-//! public for evaluations and ablations.
+//! public for evaluations and ablations. A trigger may also be shared by many queries ([`optimise_global_trigger`],
+//! [`stamp_patch`]), kept in a file ([`StoredTrigger`]) and make a stored view ([`TmmView`]).
 //!
 //! The network is reached through `vision` alone, and everything here is plain `f32`. Whoever builds a database or an
 //! evaluation may call this crate; it calls nobody but its two contracts.
@@ -30,6 +31,7 @@ mod patch;
 mod plugin;
 mod random;
 mod score;
+mod stored_trigger;
 mod trigger;
 mod view;
 mod whiten;
@@ -49,7 +51,7 @@ pub use certificate::{
 pub use config::{
     Certify, Copies, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE,
     MOST_CERTIFICATE_POINTS, MOST_EPOCHS, MOST_HEAT_MAPS, MOST_POSITIVES, MOST_TRIGGER_STEPS, Mode, Omega,
-    TmmConfig,
+    StartRule, TmmConfig,
 };
 pub use disturb::disturbed_copies;
 pub use fine_tune::{Consolidation, FineTuneError, FineTuned, Schedule, TrainingRows, fine_tune};
@@ -60,8 +62,13 @@ pub use layer::{LayerError, TrainingImages, fine_tune_layer};
 pub use logit_map::{LogitMap, LogitMapError, MOST_WHITENED_DIMENSION};
 pub use margin::margin;
 pub use ood::{OodBound, OodError, ood_bound};
-pub use patch::{PATCH_SIDE, patch_mask, stamp_patch};
+pub use patch::{PATCH_SIDE, blend_patch, patch_mask, stamp_patch};
 pub use plugin::{MAX_CANDIDATES, TmmReranker};
 pub use score::{DimensionError, ScoreKind, score};
-pub use trigger::{FLAT_GAIN, Trigger, TriggerError, TriggerSearch, optimise_trigger};
+pub use stored_trigger::{MAX_TRIGGER_FILE_BYTES, StoredTrigger, StoredTriggerError};
+pub use trigger::{
+    DEFAULT_GLOBAL_BATCH, DEFAULT_GLOBAL_PATIENCE, FLAT_GAIN, GlobalSearch, LentImages, MOST_GLOBAL_BATCH,
+    MOST_GLOBAL_IMAGES, TRIGGERS_TOGETHER, Trigger, TriggerError, TriggerKind, TriggerSearch, TriggerStart,
+    optimise_global_trigger, optimise_trigger, optimise_triggers,
+};
 pub use view::{BLUR_RANGE, NOISE_RANGE, TmmView, Transformation, ViewError};

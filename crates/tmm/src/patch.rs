@@ -1,5 +1,7 @@
 use vision::Pixels;
 
+use crate::Blend;
+
 /// Side of the paper's patch triggers in pixels (ablation 4.8.1).
 pub const PATCH_SIDE: usize = 3;
 
@@ -17,6 +19,20 @@ pub fn stamp_patch(image: &Pixels) -> Pixels {
         }
     }
     stamped
+}
+
+/// The variable trigger T2 on `image`: its top left corner of [`PATCH_SIDE`] pixels blended with that of the `trigger`
+/// of the same shape, the rest as it is.
+#[must_use]
+pub fn blend_patch(blend: Blend, image: &Pixels, trigger: &Pixels, omega: f32) -> Pixels {
+    let (mask, blended) = (patch_mask(image), blend.apply(image, trigger, omega));
+    let mut patched = image.clone();
+    for ((value, blended), mask) in patched.values_mut().iter_mut().zip(blended.values()).zip(mask.values()) {
+        if *mask > 0.0 {
+            *value = *blended;
+        }
+    }
+    patched
 }
 
 /// The mask of the variable trigger T2: 1 in the top left corner of [`PATCH_SIDE`] pixels, 0 elsewhere, in the
@@ -47,6 +63,19 @@ mod tests {
         let mask = patch_mask(&image);
         assert_eq!(mask.values().iter().filter(|value| **value > 0.0).count(), 18);
         assert_eq!(mask.values()[..5], [1.0, 1.0, 1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_blended_patch_leaves_every_pixel_outside_it_as_it_is() {
+        let image = Pixels::new(1, 4, 5, vec![0.5; 20]).unwrap();
+        let trigger = Pixels::new(1, 4, 5, vec![0.25; 20]).unwrap();
+        for (blend, inside) in [(Blend::Convex, 0.45), (Blend::AsPrinted, 0.3), (Blend::Additive, 0.55)] {
+            let patched = blend_patch(blend, &image, &trigger, 0.2);
+            for (value, mask) in patched.values().iter().zip(patch_mask(&image).values()) {
+                let expected = if *mask > 0.0 { inside } else { 0.5 };
+                assert!((value - expected).abs() < 1e-6, "{blend}: {value}");
+            }
+        }
     }
 
     #[test]

@@ -84,11 +84,10 @@ impl TmmReranker {
     ///
     /// # Errors
     ///
-    /// [`ViewError`] when two views have one name, or a trigger is not in the shape of the model's input.
+    /// [`ViewError`] when two views have one name, or a trigger is another model's.
     pub fn with_views(mut self, views: Vec<TmmView>) -> Result<Self, ViewError> {
-        let manifest = self.model.manifest();
         for (place, view) in views.iter().enumerate() {
-            view.check_shape([manifest.channels, manifest.height, manifest.width])?;
+            view.ensure_for(&self.model)?;
             if views[..place].iter().any(|other| other.name() == view.name()) {
                 return Err(ViewError::Twice { name: view.name().to_owned() });
             }

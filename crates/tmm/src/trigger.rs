@@ -1,14 +1,32 @@
-use plugin_api::{Budget, Completion, FeatureRows};
+mod descent;
+mod global;
+mod kind;
+mod loss;
+mod start;
+
+use std::error::Error;
+
+use plugin_api::{Budget, Completion};
 use vision::{Model, ModelError, Pixels};
 
-use crate::Adam;
+use self::descent::Descent;
+use self::loss::Group;
 
-/// How [`optimise_trigger`] searches.
+pub use self::global::{
+    DEFAULT_GLOBAL_BATCH, DEFAULT_GLOBAL_PATIENCE, GlobalSearch, LentImages, MOST_GLOBAL_BATCH,
+    MOST_GLOBAL_IMAGES, optimise_global_trigger,
+};
+pub use self::kind::TriggerKind;
+pub(crate) use self::loss::loss_and_gradient;
+pub use self::start::TriggerStart;
+pub(crate) use self::start::black;
+
+/// How [`optimise_trigger`] and [`optimise_triggers`] search.
 #[derive(Debug, Clone, Copy)]
 pub struct TriggerSearch<'a> {
-    /// Updates at most.
+    /// Updates of a trigger at most. The paper has 300, "about 100 in practice" (section 4.3.2).
     pub steps: usize,
-    /// Learning rate of Adam.
+    /// Learning rate of Adam, above 0. The paper has 0.015 (section 4.3.2).
     pub learning_rate: f64,
     /// Stop after this many updates in a row without a gain of [`FLAT_GAIN`]; 0 never stops early.
     pub patience: usize,
@@ -19,7 +37,11 @@ pub struct TriggerSearch<'a> {
 /// Share of the best loss so far that an update must win to count as progress.
 pub const FLAT_GAIN: f32 = 0.01;
 
-/// What [`optimise_trigger`] found.
+/// Queries that [`optimise_triggers`] runs through the network at once. With the small networks of this project an
+/// update of all of them stays below a tenth of a second on two cores, which is how late a cancel may be noticed.
+pub const TRIGGERS_TOGETHER: usize = 32;
+
+/// What a search for a trigger found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trigger {
     /// The trigger, masked, in the shape of the images. Its values may leave 0..=1.
@@ -37,21 +59,61 @@ pub enum TriggerError {
     /// The model failed.
     #[error("the model made no logits or no gradient")]
     Model(#[from] ModelError),
-    /// Images, start and mask do not have one shape, or there is no image.
-    #[error("{what} has {found} values, the trigger has {expected}")]
+    /// Images, start and mask do not have one shape.
+    #[error("{what} has shape {found:?}, the trigger has {expected:?} (channels, height, width)")]
     Shape {
         /// What does not fit.
         what: &'static str,
-        /// Its values.
+        /// Its channels, height and width.
+        found: [usize; 3],
+        /// Those of the start.
+        expected: [usize; 3],
+    },
+    /// There is nothing to fit a trigger to.
+    #[error("there is no image, a trigger needs at least one")]
+    NoImage,
+    /// Every query needs a start of its own.
+    #[error("there are {found} starts for {expected} queries; give each query one")]
+    Starts {
+        /// Starts given.
         found: usize,
-        /// Values of the start.
+        /// Queries given.
         expected: usize,
     },
+    /// The start is zero, where the loss has no value.
+    #[error("the start of trigger {number} is zero everywhere it may change; start from other values")]
+    Zero {
+        /// The trigger's place among those searched for at once, from 0.
+        number: usize,
+    },
     /// Loss or trigger became NaN or infinite.
-    #[error("the trigger is not finite after {updates} updates; lower the learning rate")]
+    #[error("trigger {number} is not finite after {updates} updates; lower the learning rate")]
     NotFinite {
+        /// The trigger's place among those searched for at once, from 0.
+        number: usize,
         /// Updates made until then.
         updates: usize,
+    },
+    /// A setting is outside its range.
+    #[error("{what} is {found}, 1 to {most} are accepted")]
+    Setting {
+        /// The setting.
+        what: &'static str,
+        /// Its value.
+        found: usize,
+        /// The largest that is accepted.
+        most: usize,
+    },
+    /// Whoever lends the images did not give them.
+    #[error("the images for the trigger cannot be had")]
+    Images(#[source] Box<dyn Error + Send + Sync>),
+    /// Whoever lends the images gave another number of them.
+    #[error("{found} images came for the trigger, {expected} were asked for")]
+    Lent {
+        /// Images that came.
+        found: usize,
+        /// Images asked for.
+        expected: usize,
     },
 }
 
@@ -60,7 +122,7 @@ pub enum TriggerError {
 ///
 /// Minimises the mean squared difference of the logits of `x + tau` and `x` plus `1 / ||tau||_F^2` from `start`
 /// with Adam. The trigger is not clamped. One update is one step of the budget; when it runs out, the trigger
-/// reached so far is returned.
+/// reached so far is returned. Many images are for [`optimise_global_trigger`], which never holds them all.
 ///
 /// *Determinism*: as the model's gradients.
 ///
@@ -74,97 +136,105 @@ pub fn optimise_trigger(
     search: &TriggerSearch<'_>,
     budget: &Budget,
 ) -> Result<Trigger, TriggerError> {
-    let expected = start.values().len();
-    let shapes = images.iter().map(|image| ("image", image)).chain(search.mask.map(|mask| ("mask", mask)));
-    for (what, pixels) in shapes {
-        if pixels.values().len() != expected {
-            return Err(TriggerError::Shape { what, found: pixels.values().len(), expected });
-        }
-    }
     if images.is_empty() {
-        return Err(TriggerError::Shape { what: "image", found: 0, expected });
+        return Err(TriggerError::NoImage);
     }
+    ensure_shapes(&start, search.mask, images)?;
     let clean = model.logits(images)?;
-    let mut free = start;
-    let mut adam = Adam::new(expected, search.learning_rate);
-    let mut trace = Vec::new();
-    let mut completion = Completion::Complete;
-    let mut flat = Flatness { best: f32::INFINITY, updates: 0 };
+    let mut descent = Descent::new(start, search.learning_rate, search.mask);
     for _ in 0..search.steps {
         if let Some(reason) = budget.spend(1) {
-            completion = reason;
+            descent.stop(reason);
             break;
         }
-        let applied = masked(&free, search.mask);
-        let (loss, mut gradient) = loss_and_gradient(model, images, &clean, &applied)?;
-        if let Some(mask) = search.mask {
-            gradient.iter_mut().zip(mask.values()).for_each(|(slope, mask)| *slope *= mask);
-        }
-        adam.update(free.values_mut(), &gradient);
-        trace.push(loss);
-        if !loss.is_finite() || !free.values().iter().all(|value| value.is_finite()) {
-            return Err(TriggerError::NotFinite { updates: trace.len() });
-        }
-        if flat.lasts(loss, search.patience) {
+        let applied = descent.applied(0)?;
+        let (loss, gradient) = loss_and_gradient(model, images, clean.values(), &applied)?;
+        if descent.update(0, loss, gradient, search.patience)? {
             break;
         }
     }
-    Ok(Trigger { pixels: masked(&free, search.mask), trace, completion })
+    Ok(descent.finish())
 }
 
-fn masked(trigger: &Pixels, mask: Option<&Pixels>) -> Pixels {
-    let mut applied = trigger.clone();
-    if let Some(mask) = mask {
-        applied.values_mut().iter_mut().zip(mask.values()).for_each(|(value, mask)| *value *= mask);
-    }
-    applied
-}
-
-/// How long the loss has not become smaller.
-struct Flatness {
-    best: f32,
-    updates: usize,
-}
-
-impl Flatness {
-    /// Whether `loss` makes it `patience` updates in a row without progress.
-    fn lasts(&mut self, loss: f32, patience: usize) -> bool {
-        if loss < self.best * (1.0 - FLAT_GAIN) {
-            *self = Self { best: loss, updates: 0 };
-        } else {
-            self.updates += 1;
-        }
-        patience > 0 && self.updates >= patience
-    }
-}
-
-/// The loss at `trigger` and its gradient.
-pub(crate) fn loss_and_gradient(
+/// Equation 8 for several queries at once: the trigger of each, in their order.
+///
+/// What [`optimise_trigger`] does with each query alone and the start of the same place, but the queries whose
+/// search goes on share every pass through the network, at most [`TRIGGERS_TOGETHER`] of them: each stops by its
+/// own patience, and the next in line takes its place. One update of one trigger is one step of the budget; when it
+/// runs out, all triggers are returned as far as they came, those that were still in line as they started.
+///
+/// *Determinism*: equal arguments give equal bits, for any number of threads. A trigger is the one that its query gets
+/// alone up to rounding: a product of several rows may differ from that of one row in its last bits. Adam turns the
+/// sign of a gradient into a step, however small the gradient, so that in pixels which hardly matter to the loss such
+/// bits grow to whole steps; the loss does not notice.
+///
+/// # Errors
+///
+/// [`TriggerError`], for all queries when one fails.
+pub fn optimise_triggers(
     model: &Model,
-    images: &[Pixels],
-    clean: &FeatureRows,
-    trigger: &Pixels,
-) -> Result<(f32, Vec<f32>), TriggerError> {
-    let mut batch = images.to_vec();
-    for image in &mut batch {
-        image.values_mut().iter_mut().zip(trigger.values()).for_each(|(value, trigger)| *value += trigger);
+    queries: &[Pixels],
+    starts: Vec<Pixels>,
+    search: &TriggerSearch<'_>,
+    budget: &Budget,
+) -> Result<Vec<Trigger>, TriggerError> {
+    if starts.len() != queries.len() {
+        return Err(TriggerError::Starts { found: starts.len(), expected: queries.len() });
     }
-    let mut difference = 0.0;
-    let share = 1.0 / clean.values().len() as f32;
-    let (_, gradients) = model.pullback(&batch, &mut |logits| {
-        let moved: Vec<f32> =
-            logits.values().iter().zip(clean.values()).map(|(now, then)| now - then).collect();
-        difference = moved.iter().map(|d| f64::from(d * d)).sum::<f64>() * f64::from(share);
-        moved.into_iter().map(|d| 2.0 * share * d).collect()
-    })?;
-    let square: f64 = trigger.values().iter().map(|v| f64::from(v * v)).sum();
-    // d/dtau of 1 / ||tau||^2 is -2 tau / ||tau||^4.
-    let pull = (-2.0 / (square * square)) as f32;
-    let mut gradient: Vec<f32> = trigger.values().iter().map(|value| pull * value).collect();
-    for of_image in &gradients {
-        gradient.iter_mut().zip(of_image.values()).for_each(|(sum, slope)| *sum += slope);
+    for (query, start) in queries.iter().zip(&starts) {
+        ensure_shapes(start, search.mask, std::slice::from_ref(query))?;
     }
-    Ok(((difference + 1.0 / square) as f32, gradient))
+    let clean = model.logits(queries)?;
+    let mut descents: Vec<Descent<'_>> =
+        starts.into_iter().map(|start| Descent::new(start, search.learning_rate, search.mask)).collect();
+    let mut line = 0..if search.steps == 0 { 0 } else { queries.len() };
+    let mut running: Vec<usize> = line.by_ref().take(TRIGGERS_TOGETHER).collect();
+    while !running.is_empty() {
+        if let Some(reason) = budget.spend(running.len() as u64) {
+            running.iter().copied().chain(line.by_ref()).for_each(|number| descents[number].stop(reason));
+            break;
+        }
+        let applied: Vec<Pixels> =
+            running.iter().map(|&number| descents[number].applied(number)).collect::<Result<_, _>>()?;
+        let groups: Vec<Group<'_>> = running
+            .iter()
+            .zip(&applied)
+            .map(|(&number, trigger)| Group {
+                images: std::slice::from_ref(&queries[number]),
+                clean: clean.row(number),
+                trigger,
+            })
+            .collect();
+        let found = loss::losses_and_gradients(model, &groups)?;
+        let mut going_on = Vec::with_capacity(running.len());
+        for (number, (loss, gradient)) in running.into_iter().zip(found) {
+            let descent = &mut descents[number];
+            let flat = descent.update(number, loss, gradient, search.patience)?;
+            if !flat && descent.updates() < search.steps {
+                going_on.push(number);
+            }
+        }
+        going_on.extend(line.by_ref().take(TRIGGERS_TOGETHER - going_on.len()));
+        running = going_on;
+    }
+    Ok(descents.into_iter().map(Descent::finish).collect())
+}
+
+/// Refuses a mask or an image of another shape than the start's.
+fn ensure_shapes(start: &Pixels, mask: Option<&Pixels>, images: &[Pixels]) -> Result<(), TriggerError> {
+    let expected = shape(start);
+    let all = images.iter().map(|image| ("image", image)).chain(mask.map(|mask| ("mask", mask)));
+    for (what, pixels) in all {
+        if shape(pixels) != expected {
+            return Err(TriggerError::Shape { what, found: shape(pixels), expected });
+        }
+    }
+    Ok(())
+}
+
+/// Channels, height and width.
+pub(crate) fn shape(pixels: &Pixels) -> [usize; 3] {
+    [pixels.channels(), pixels.height(), pixels.width()]
 }
 
 #[cfg(test)]

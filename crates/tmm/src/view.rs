@@ -1,9 +1,9 @@
 use plugin_api::{Digest, Fingerprint, View, ViewId};
-use vision::Pixels;
+use vision::{Model, Pixels};
 
 use crate::disturb::blurred;
 use crate::random::{Random, Stream};
-use crate::{Blend, stamp_patch};
+use crate::{Blend, StoredTrigger, StoredTriggerError};
 
 /// Range of a blur's standard deviation, in pixels of the model's input.
 pub const BLUR_RANGE: [f32; 2] = [0.1, 16.0];
@@ -24,26 +24,15 @@ pub struct TmmView {
 /// What a [`TmmView`] does to an image in the shape of the model's input. The same for every image.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transformation {
-    /// A given trigger laid over it.
+    /// A stored trigger laid over it.
     Trigger {
-        /// In the shape of the model's input.
-        trigger: Pixels,
+        /// Of the model that sees the view.
+        trigger: StoredTrigger,
         /// How it is laid over.
         blend: Blend,
         /// Its intensity, 0..=1.
         omega: f32,
     },
-    /// A trigger of random values, uniform in 0..1, laid over it: the control for any other trigger.
-    RandomTrigger {
-        /// Where the values come from.
-        seed: u64,
-        /// How it is laid over.
-        blend: Blend,
-        /// Its intensity, 0..=1.
-        omega: f32,
-    },
-    /// The fixed pattern T1 in the corner (ablation 4.8.1), see [`stamp_patch`].
-    Patch,
     /// A Gaussian blur.
     Blur {
         /// Standard deviation in pixels of the model's input, [`BLUR_RANGE`].
@@ -61,7 +50,7 @@ pub enum Transformation {
 }
 
 /// Why there is no such view.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ViewError {
     /// The name cannot be used.
@@ -94,17 +83,13 @@ pub enum ViewError {
         /// Largest value.
         most: f32,
     },
-    /// A trigger is not in the shape of the model's input.
-    #[error(
-        "the trigger of view \"{name}\" has shape {found:?}, the model takes {expected:?} (channels, height, width)"
-    )]
-    Shape {
+    /// A trigger is not for the model.
+    #[error("the trigger of view \"{name}\" is refused")]
+    Trigger {
         /// The view.
         name: String,
-        /// The trigger's channels, height and width.
-        found: [usize; 3],
-        /// The model's.
-        expected: [usize; 3],
+        /// Why.
+        source: StoredTriggerError,
     },
 }
 
@@ -120,12 +105,10 @@ impl TmmView {
             return Err(ViewError::Name { found: name });
         }
         let number = match &transformation {
-            Transformation::Trigger { omega, .. } | Transformation::RandomTrigger { omega, .. } => {
-                Some(("omega", *omega, [0.0, 1.0]))
-            }
+            Transformation::Trigger { omega, .. } => Some(("omega", *omega, [0.0, 1.0])),
             Transformation::Blur { deviation } => Some(("the blur's deviation", *deviation, BLUR_RANGE)),
             Transformation::Noise { norm, .. } => Some(("the noise's length", *norm, NOISE_RANGE)),
-            Transformation::Patch | Transformation::Mirror => None,
+            Transformation::Mirror => None,
         };
         match number {
             Some((what, found, [least, most])) if !(least..=most).contains(&found) => {
@@ -160,14 +143,7 @@ impl TmmView {
     #[must_use]
     pub fn apply(&self, image: &Pixels) -> Pixels {
         match &self.transformation {
-            Transformation::Trigger { trigger, blend, omega } => blend.apply(image, trigger, *omega),
-            Transformation::RandomTrigger { seed, blend, omega } => {
-                let mut random = Random::new(*seed, Stream::Trigger);
-                let mut trigger = image.clone();
-                trigger.values_mut().iter_mut().for_each(|value| *value = random.unit());
-                blend.apply(image, &trigger, *omega)
-            }
-            Transformation::Patch => stamp_patch(image),
+            Transformation::Trigger { trigger, blend, omega } => trigger.lay_over(image, *blend, *omega),
             Transformation::Blur { deviation } => blurred(image, *deviation),
             Transformation::Mirror => mirrored(image),
             Transformation::Noise { seed, norm } => noisy(image, *seed, *norm),
@@ -177,48 +153,26 @@ impl TmmView {
     /// How much of an image's pixel is in the view's pixel of the same place; `None` where places are moved or mixed.
     pub(crate) fn slope(&self) -> Option<f32> {
         match &self.transformation {
-            Transformation::Trigger { blend, omega, .. }
-            | Transformation::RandomTrigger { blend, omega, .. } => Some(blend.keep(*omega)),
+            Transformation::Trigger { trigger, blend, omega } => Some(trigger.slope(*blend, *omega)),
             Transformation::Noise { .. } => Some(1.0),
-            Transformation::Patch | Transformation::Blur { .. } | Transformation::Mirror => None,
+            Transformation::Blur { .. } | Transformation::Mirror => None,
         }
     }
 
-    pub(crate) fn check_shape(&self, expected: [usize; 3]) -> Result<(), ViewError> {
-        if let Transformation::Trigger { trigger, .. } = &self.transformation {
-            let found = [trigger.channels(), trigger.height(), trigger.width()];
-            if found != expected {
-                return Err(ViewError::Shape { name: self.name.clone(), found, expected });
-            }
-        }
-        Ok(())
+    pub(crate) fn ensure_for(&self, model: &Model) -> Result<(), ViewError> {
+        let Transformation::Trigger { trigger, .. } = &self.transformation else { return Ok(()) };
+        trigger.ensure_for(model).map_err(|source| ViewError::Trigger { name: self.name.clone(), source })
     }
 }
 
 impl Transformation {
     fn hash(&self, hasher: &mut blake3::Hasher) {
-        let overlay = |hasher: &mut blake3::Hasher, blend: Blend, omega: f32| {
-            hasher.update(blend.name().as_bytes());
-            hasher.update(&omega.to_le_bytes());
-        };
         match self {
             Self::Trigger { trigger, blend, omega } => {
                 hasher.update(b"trigger ");
-                for side in [trigger.channels(), trigger.height(), trigger.width()] {
-                    hasher.update(&(side as u64).to_le_bytes());
-                }
-                for value in trigger.values() {
-                    hasher.update(&value.to_le_bytes());
-                }
-                overlay(hasher, *blend, *omega);
-            }
-            Self::RandomTrigger { seed, blend, omega } => {
-                hasher.update(b"random trigger ");
-                hasher.update(&seed.to_le_bytes());
-                overlay(hasher, *blend, *omega);
-            }
-            Self::Patch => {
-                hasher.update(b"patch");
+                hasher.update(&trigger.digest().0);
+                hasher.update(blend.name().as_bytes());
+                hasher.update(&omega.to_le_bytes());
             }
             Self::Blur { deviation } => {
                 hasher.update(b"blur ");
@@ -256,14 +210,17 @@ fn noisy(image: &Pixels, seed: u64, norm: f32) -> Pixels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tiny;
+    use crate::{TriggerStart, tiny};
+
+    fn random(seed: u64) -> StoredTrigger {
+        StoredTrigger::random(&tiny::model(), &TriggerStart::Uniform, seed).unwrap()
+    }
 
     fn all() -> Vec<Transformation> {
-        let (blend, omega, trigger) = (Blend::AsPrinted, 0.3, tiny::pixels(3));
+        let (blend, omega) = (Blend::AsPrinted, 0.3);
         vec![
-            Transformation::Trigger { trigger, blend, omega },
-            Transformation::RandomTrigger { seed: 1, blend, omega },
-            Transformation::Patch,
+            Transformation::Trigger { trigger: random(1), blend, omega },
+            Transformation::Trigger { trigger: StoredTrigger::fixed_patch(&tiny::model()), blend, omega },
             Transformation::Blur { deviation: 1.0 },
             Transformation::Mirror,
             Transformation::Noise { seed: 1, norm: 2.0 },
@@ -293,11 +250,10 @@ mod tests {
         };
         let mut ids: Vec<ViewId> = all().into_iter().map(|t| id("a", t)).collect();
         assert_eq!(ids, all().into_iter().map(|t| id("b", t)).collect::<Vec<_>>());
-        let (blend, omega, trigger) = (Blend::AsPrinted, 0.4, tiny::pixels(1));
-        ids.push(id("a", Transformation::Trigger { trigger: trigger.clone(), blend, omega }));
-        ids.push(id("a", Transformation::Trigger { trigger: tiny::pixels(2), blend, omega: 0.3 }));
-        ids.push(id("a", Transformation::Trigger { trigger, blend: Blend::Convex, omega }));
-        ids.push(id("a", Transformation::RandomTrigger { seed: 2, blend, omega: 0.3 }));
+        let (blend, omega) = (Blend::AsPrinted, 0.3);
+        ids.push(id("a", Transformation::Trigger { trigger: random(1), blend, omega: 0.4 }));
+        ids.push(id("a", Transformation::Trigger { trigger: random(2), blend, omega }));
+        ids.push(id("a", Transformation::Trigger { trigger: random(1), blend: Blend::Convex, omega }));
         ids.push(id("a", Transformation::Blur { deviation: 2.0 }));
         ids.push(id("a", Transformation::Noise { seed: 2, norm: 2.0 }));
         ids.push(id("a", Transformation::Noise { seed: 1, norm: 3.0 }));

@@ -247,7 +247,7 @@ impl Model {
         outcome: impl FnOnce(FeatureRows) -> Result<(T, Vec<f32>), ModelError>,
     ) -> Result<(T, Vec<Pixels>), ModelError> {
         self.check(batch)?;
-        let taped = self.chunks.map(self.chunks.of(batch), |chunk| {
+        let taped = self.chunks.map(self.chunks.for_gradients(batch), |chunk| {
             let input = self.input(chunk).autodiff().require_grad();
             let features = self.forward(input.clone(), chunk.len());
             let values = to_host(features.clone().inner())?;

@@ -1,13 +1,14 @@
 //! The binary as a user meets it: output, exit codes and the one line that says what is wrong.
 //!
 //! Contents: a round trip through every command; `--json`; the demonstration; what each kind of bad input gets. What
-//! keeps a database in order is in `keeping`, what changes its model in `models`.
+//! keeps a database in order is in `keeping`, what changes its model in `models`, shared triggers in `trigger`.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod bench;
 mod keeping;
 mod models;
+mod trigger;
 
 use std::fs;
 use std::process::{Command, Stdio};

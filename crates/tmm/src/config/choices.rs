@@ -17,6 +17,17 @@ pub enum Mode {
 
 words!(Mode { Exact => "exact", Shared => "shared", Cascade => "cascade", Views => "views" });
 
+/// Where the search for a query's trigger begins, see [`TriggerStart`](crate::TriggerStart).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartRule {
+    /// Uniform in 0..1.
+    Uniform,
+    /// With the same mean and spread, in a bell.
+    Gaussian,
+}
+
+words!(StartRule { Uniform => "uniform", Gaussian => "gaussian" });
+
 /// What is found out about how far a query may move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Certify {

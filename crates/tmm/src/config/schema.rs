@@ -4,9 +4,9 @@ use vision::Layer;
 use super::{
     Certify, Copies, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE,
     MOST_CERTIFICATE_POINTS, MOST_EPOCHS, MOST_HEAT_MAPS, MOST_POSITIVES, MOST_TRIGGER_STEPS, Mode,
-    OMEGA_UNUSED, ON_OFF, Omega, TmmConfig,
+    OMEGA_UNUSED, ON_OFF, Omega, StartRule, TmmConfig,
 };
-use crate::{Blend, ScoreKind};
+use crate::{Blend, ScoreKind, TriggerKind};
 
 /// Names of the presets that requests use; "configured" is the host's own settings.
 const PRESETS: &[&str] = &["configured", "default", "paper"];
@@ -71,7 +71,9 @@ impl TmmConfig {
         ]
     }
 
-    fn trigger_schema(&self) -> [ParameterSpec; 7] {
+    fn trigger_schema(&self) -> [ParameterSpec; 9] {
+        let trigger = "what the trigger is; paper per_query, and the patches in an ablation";
+        let start = "where the search for the trigger begins; the paper does not say";
         let steps = "updates of the trigger at most; paper 300";
         let rate = "learning rate of the trigger; paper 0.015";
         let patience = "updates without progress before the trigger is taken as it is; 0 never stops early";
@@ -85,6 +87,8 @@ impl TmmConfig {
             Omega::Fixed(omega) => ("fixed", omega),
         };
         [
+            choice("trigger", self.trigger.name(), TriggerKind::NAMES, trigger),
+            choice("trigger_start", self.trigger_start.name(), StartRule::NAMES, start),
             count("trigger_steps", self.trigger_steps, 0, MOST_TRIGGER_STEPS, steps),
             number("trigger_learning_rate", self.trigger_learning_rate, [1e-6, 1.0], rate),
             count("trigger_patience", self.trigger_patience, 0, MOST_TRIGGER_STEPS, patience),

@@ -2,7 +2,7 @@ use plugin_api::{Budget, ExemplarId, ExemplarSource, FeatureRows};
 use vision::{Model, Pixels, TunedModel};
 
 use super::halt::Halt;
-use crate::Blend;
+use crate::{Blend, StoredTrigger};
 
 /// Images in one look at the budget: few enough for the 50 ms of the contract on a slow core.
 pub(crate) const CHUNK: usize = 32;
@@ -18,7 +18,7 @@ pub(crate) struct Embedding<'a> {
 /// A trigger with all that says how it is laid over an image.
 #[derive(Debug, Clone)]
 pub(crate) struct Overlay {
-    pub(crate) trigger: Pixels,
+    pub(crate) trigger: StoredTrigger,
     pub(crate) blend: Blend,
     pub(crate) omega: f32,
     /// Whether the result is cut to 0..=1.
@@ -27,7 +27,7 @@ pub(crate) struct Overlay {
 
 impl Overlay {
     pub(crate) fn on(&self, image: &Pixels) -> Pixels {
-        let mut triggered = self.blend.apply(image, &self.trigger, self.omega);
+        let mut triggered = self.trigger.lay_over(image, self.blend, self.omega);
         if self.clamp {
             triggered.values_mut().iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
         }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use plugin_api::{
-    Artifact, Budget, Completion, ExemplarId, FeatureRows, Image, RerankError, SourceError, Space, View,
+    Artifact, Budget, Completion, ExemplarId, FeatureRows, RerankError, SourceError, Space, View,
 };
 use vision::{Layer, Pixels, TunedModel};
 
@@ -12,11 +12,10 @@ use super::explain::{Seen, Term};
 use super::halt::Halt;
 use super::judge::{Printed, Training, ViewJudge, others};
 use super::query::QueryRun;
-use crate::random::{Random, Stream};
 use crate::whiten::Whitening;
 use crate::{
-    DummyHead, FeatureSpace, LogitMap, Omega, ScoreKind, TrainingImages, TriggerSearch, deviation,
-    optimise_trigger, score,
+    DummyHead, FeatureSpace, LogitMap, Omega, ScoreKind, StartRule, StoredTrigger, TrainingImages,
+    Transformation, TriggerKind, TriggerSearch, TriggerStart, deviation, optimise_trigger, patch_mask, score,
 };
 
 /// A standard deviation of pixels in 0..1 below this is that of an image of one colour, resized: a single step of one
@@ -111,29 +110,63 @@ impl<'a> QueryRun<'a> {
         let images = self.query_images();
         let query = &images[0];
         let omega = self.omega(STAGE, query)?;
-        let mut random = Random::new(self.job.seed, Stream::Trigger);
-        let mut start = query.clone();
-        start.values_mut().iter_mut().for_each(|value| *value = random.unit());
-        let search = TriggerSearch {
-            steps: self.config.trigger_steps,
-            learning_rate: self.config.trigger_learning_rate,
-            patience: self.config.trigger_patience,
-            mask: None,
-        };
-        let found = optimise_trigger(self.model, std::slice::from_ref(query), start, &search, self.budget)
-            .map_err(|error| Halt::of_step(STAGE, error))?;
-        *steps = found.trace.len() as u64;
-        self.show_trigger(&found.pixels, &found.trace, omega);
-        if found.completion != Completion::Complete {
-            return Err(Halt::Spent(found.completion));
-        }
+        let trigger = self.found_trigger(query, steps)?;
+        self.show_trigger(&trigger, omega);
         let (blend, clamp) = (self.config.blend, self.config.clamp);
-        let overlay = Overlay { trigger: found.pixels, blend, omega, clamp };
+        let overlay = Overlay { trigger, blend, omega, clamp };
         let triggered: Vec<Pixels> = images.iter().map(|image| overlay.on(image)).collect();
         let embedding = self.embedding();
         let clean = embedding.images(STAGE, &images)?;
         let triggered = embedding.images(STAGE, &triggered)?;
         Ok(TriggeredQuery { overlay, images, clean, triggered })
+    }
+
+    /// The trigger that the settings ask for.
+    fn found_trigger(&mut self, query: &Pixels, steps: &mut u64) -> Result<StoredTrigger, Halt> {
+        const STAGE: &str = "trigger";
+        let (model, seed, kind) = (self.model, self.job.seed, self.config.trigger);
+        let start = match self.config.trigger_start {
+            StartRule::Uniform => TriggerStart::Uniform,
+            StartRule::Gaussian => TriggerStart::Gaussian,
+        };
+        let mask = match kind {
+            TriggerKind::PerQuery => None,
+            TriggerKind::VariablePatch => Some(patch_mask(query)),
+            TriggerKind::FixedPatch => return Ok(StoredTrigger::fixed_patch(model)),
+            TriggerKind::Random => {
+                return StoredTrigger::random(model, &start, seed)
+                    .map_err(|error| Halt::of_step(STAGE, error));
+            }
+            TriggerKind::Global => {
+                let shared = self.views.iter().find_map(|view| match view.transformation() {
+                    Transformation::Trigger { trigger, .. } if trigger.kind() == kind => {
+                        Some(trigger.clone())
+                    }
+                    _ => None,
+                });
+                let reason = "no view has a global trigger; declare one, or take another kind of trigger";
+                return shared.ok_or(Halt::Failed(RerankError::Undefined { stage: STAGE, reason }));
+            }
+        };
+        let search = TriggerSearch {
+            steps: self.config.trigger_steps,
+            learning_rate: self.config.trigger_learning_rate,
+            patience: self.config.trigger_patience,
+            mask: mask.as_ref(),
+        };
+        let start = start.pixels(model, seed).map_err(|error| Halt::of_step(STAGE, error))?;
+        let found = optimise_trigger(model, std::slice::from_ref(query), start, &search, self.budget)
+            .map_err(|error| Halt::of_step(STAGE, error))?;
+        *steps = found.trace.len() as u64;
+        for (name, loss) in
+            [("trigger_loss_first", found.trace.first()), ("trigger_loss_last", found.trace.last())]
+        {
+            self.artifacts.extend(loss.map(|loss| Artifact::Number { name, value: f64::from(*loss) }));
+        }
+        if found.completion != Completion::Complete {
+            return Err(Halt::Spent(found.completion));
+        }
+        StoredTrigger::found(&found, kind, model, seed).map_err(|error| Halt::of_step(STAGE, error))
     }
 
     fn fine_tune(&mut self, query: TriggeredQuery, steps: &mut u64) -> Result<TunedQuery<'a>, Halt> {
@@ -253,27 +286,17 @@ impl<'a> QueryRun<'a> {
         Ok(())
     }
 
-    fn show_trigger(&mut self, trigger: &Pixels, trace: &[f32], omega: f32) {
-        let plane = trigger.height() * trigger.width();
-        let samples =
-            (0..plane).flat_map(|at| (0..trigger.channels()).map(move |channel| channel * plane + at));
-        let samples = samples.map(|at| (trigger.values()[at].clamp(0.0, 1.0) * 255.0).round());
-        #[expect(clippy::cast_sign_loss, reason = "clamped to 0..=255 above")]
-        let samples = samples.map(|sample| sample as u8).collect();
-        if let Ok(image) = Image::new(trigger.height(), trigger.width(), trigger.channels(), samples) {
+    fn show_trigger(&mut self, trigger: &StoredTrigger, omega: f32) {
+        if let Ok(image) = trigger.image() {
             self.artifacts.push(Artifact::Image { name: "trigger", image });
         }
-        let outside = trigger.values().iter().filter(|value| !(0.0..=1.0).contains(*value)).count();
-        if outside > 0 {
-            let of = trigger.values().len();
+        if trigger.is_scaled() {
+            let (least, most) = trigger.range();
             self.note(format!(
-                "{outside} of {of} trigger values lie outside 0..1 and are shown at the limit"
+                "the trigger's values, {least:.2} to {most:.2}, are shown from black to white"
             ));
         }
         self.artifacts.push(Artifact::Number { name: "omega", value: f64::from(omega) });
-        for (name, loss) in [("trigger_loss_first", trace.first()), ("trigger_loss_last", trace.last())] {
-            self.artifacts.extend(loss.map(|loss| Artifact::Number { name, value: f64::from(*loss) }));
-        }
     }
 }
 

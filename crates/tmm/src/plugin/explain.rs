@@ -193,7 +193,7 @@ impl QueryRun<'_> {
     fn slope(&self, seen: &Seen) -> Option<f32> {
         match seen {
             Seen::Clean => Some(1.0),
-            Seen::Triggered(overlay) => Some(overlay.blend.keep(overlay.omega)),
+            Seen::Triggered(overlay) => Some(overlay.trigger.slope(overlay.blend, overlay.omega)),
             Seen::View(number) => self.views[*number].slope(),
         }
     }

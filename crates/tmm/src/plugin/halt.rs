@@ -5,7 +5,7 @@ use vision::ModelError;
 
 use crate::{
     CertificateError, DimensionError, FineTuneError, FisherError, HeadError, HeatMapError, LayerError,
-    LogitMapError, MeasuredRadiusError, TriggerError,
+    LogitMapError, MeasuredRadiusError, StoredTriggerError, TriggerError,
 };
 
 /// Why a run ends before its last candidate.
@@ -32,6 +32,12 @@ impl StepError for ModelError {
 impl StepError for TriggerError {
     fn is_not_finite(&self) -> bool {
         matches!(self, Self::NotFinite { .. } | Self::Model(ModelError::Output(_)))
+    }
+}
+
+impl StepError for StoredTriggerError {
+    fn is_not_finite(&self) -> bool {
+        matches!(self, Self::NotFinite { .. })
     }
 }
 

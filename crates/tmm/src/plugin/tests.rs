@@ -7,7 +7,10 @@ use plugin_api::{
 use vision::Layer;
 
 use super::*;
-use crate::{Certify, Copies, DummyStart, FeatureSpace, Mode, Omega, Transformation, tiny};
+use crate::{
+    Certify, Copies, DummyStart, FeatureSpace, Mode, Omega, StoredTrigger, Transformation, TriggerKind,
+    TriggerStart, tiny,
+};
 
 const EXEMPLARS: usize = 40;
 
@@ -18,7 +21,8 @@ fn reranker(config: TmmConfig) -> TmmReranker {
 
 fn views() -> Vec<TmmView> {
     let (blend, omega) = (crate::Blend::AsPrinted, 0.4);
-    let trigger = Transformation::RandomTrigger { seed: 4, blend, omega };
+    let trigger = StoredTrigger::random(&tiny::model(), &TriggerStart::Uniform, 4).unwrap();
+    let trigger = Transformation::Trigger { trigger, blend, omega };
     vec![TmmView::new("trigger", trigger).unwrap(), TmmView::new("mirror", Transformation::Mirror).unwrap()]
 }
 
@@ -64,10 +68,17 @@ fn modes() -> Vec<TmmConfig> {
     let [whitened, raw] = spaces();
     let modes = [Mode::Exact, Mode::Shared, Mode::Cascade].into_iter();
     let fitted = modes.flat_map(|mode| [&whitened, &raw].map(|config| TmmConfig { mode, ..config.clone() }));
+    let kinds = [TriggerKind::FixedPatch, TriggerKind::VariablePatch, TriggerKind::Random];
+    let kinds = kinds.map(|trigger| TmmConfig { trigger, ..whitened.clone() });
     let layered = TmmConfig { layer: Some(Layer::Layer4), epochs: 1, ..raw.clone() };
     let views = [Copies::Best, Copies::Mean];
     let views = views.map(|copies| TmmConfig { mode: Mode::Views, copies, ..whitened.clone() });
-    fitted.chain(views).chain([layered]).map(|config| TmmConfig { cascade: 6, ..config }).collect()
+    fitted
+        .chain(views)
+        .chain([layered])
+        .chain(kinds)
+        .map(|config| TmmConfig { cascade: 6, ..config })
+        .collect()
 }
 
 fn spaces() -> [TmmConfig; 2] {
@@ -320,7 +331,7 @@ fn the_answer_names_its_stages_and_shows_the_trigger() {
             other => unreachable!("{other:?}"),
         })
         .collect();
-    assert_eq!(names, ["trigger", "omega", "trigger_loss_first", "trigger_loss_last", "margin"]);
+    assert_eq!(names, ["trigger_loss_first", "trigger_loss_last", "trigger", "omega", "margin"]);
 }
 
 #[test]
