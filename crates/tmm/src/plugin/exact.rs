@@ -138,11 +138,9 @@ impl<'a> QueryRun<'a> {
                     .map_err(|error| Halt::of_step(STAGE, error));
             }
             TriggerKind::Global => {
-                let shared = self.views.iter().find_map(|view| match view.transformation() {
-                    Transformation::Trigger { trigger, .. } if trigger.kind() == kind => {
-                        Some(trigger.clone())
-                    }
-                    _ => None,
+                let shared = self.views.iter().find_map(|view| {
+                    let Transformation::Trigger { trigger, .. } = view.transformation() else { return None };
+                    (trigger.kind() == kind).then(|| trigger.clone())
                 });
                 let reason = "no view has a global trigger; declare one, or take another kind of trigger";
                 return shared.ok_or(Halt::Failed(RerankError::Undefined { stage: STAGE, reason }));
