@@ -95,6 +95,7 @@ impl Plan {
             label: self.label.clone(),
             hits: self.hits,
             metric: ranking.metric(),
+            views: Vec::new(),
             filter: self.filter.clone(),
             rerank: ranking.rerank(self.candidates, &self.parameters),
             seed: self.seed,

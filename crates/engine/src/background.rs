@@ -36,7 +36,7 @@ pub(crate) fn background(generation: &Generation, size: usize, seed: u64) -> Vec
 
 /// The ids that can be in a sample.
 fn sampled(generation: &Generation) -> RoaringBitmap {
-    generation.catalog().live() - &*generation.without_row()
+    generation.catalog().live() - generation.without_row()
 }
 
 fn shuffled(ids: impl Iterator<Item = ExemplarId>, seed: u64) -> Vec<ExemplarId> {

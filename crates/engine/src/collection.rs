@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard};
+use std::iter;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use plugin_api::{ExemplarId, Fingerprint, Reranker, View};
 use store::{
@@ -11,8 +12,8 @@ use store::{
     VerifyReport, WriteBatch, WriteError, WriteReceipt,
 };
 
-use crate::generation::{Generation, Serving};
-use crate::matrix::Matrix;
+use crate::generation::{Generation, OwnRows};
+use crate::views::{DeclaredView, Served};
 
 /// An open collection: exemplars of one model, searchable while they are written.
 ///
@@ -40,11 +41,11 @@ impl fmt::Debug for Collection {
 }
 
 impl Collection {
-    /// Loads the derived state: every clean row, mapped from files where there are any.
-    pub(crate) fn load(stored: Arc<store::Collection>, serving: Arc<Serving>) -> Result<Self, ReadError> {
+    /// Loads the derived state: every row of every view, mapped from files where there are any.
+    pub(crate) fn load(stored: Arc<store::Collection>, served: Arc<Served>) -> Result<Self, ReadError> {
         // Files that are missing are made first: rows are then read from the tree once, and not held in memory.
-        save_rows(&stored);
-        let generation = RwLock::new(Arc::new(load_generation(&stored, serving)?));
+        save_rows(&stored, &served);
+        let generation = RwLock::new(Arc::new(Generation::load(&stored, served)?));
         Ok(Self {
             inner: Arc::new(Inner { stored, generation, turn: Mutex::default(), gate: RwLock::default() }),
         })
@@ -206,8 +207,8 @@ impl Collection {
     /// now from there. Files are derived: if it fails, nothing is lost but time and memory.
     pub(crate) fn keep_rows(&self) {
         // Rows and model must not change apart from each other meanwhile.
-        let _gate = self.inner.gate.read().unwrap_or_else(PoisonError::into_inner);
-        if save_rows(&self.inner.stored)
+        let _gate = self.pass_gate();
+        if save_rows(&self.inner.stored, self.generation().served())
             && let Err(error) = self.reload(None)
         {
             let error: &(dyn Error + 'static) = &error;
@@ -215,11 +216,23 @@ impl Collection {
         }
     }
 
+    /// Shows rows that came for exemplars that were there already.
+    pub(crate) fn show_completed(&self) -> Result<(), ReadError> {
+        let _gate = self.pass_gate();
+        save_rows(&self.inner.stored, self.generation().served());
+        self.reload(None)
+    }
+
+    /// Keeps the model from being changed.
+    pub(crate) fn pass_gate(&self) -> RwLockReadGuard<'_, ()> {
+        self.inner.gate.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Swaps in the newest state as the store has it, with another model if one is given.
-    pub(crate) fn reload(&self, serving: Option<Arc<Serving>>) -> Result<(), ReadError> {
+    pub(crate) fn reload(&self, served: Option<Arc<Served>>) -> Result<(), ReadError> {
         let _turn = self.turn();
-        let serving = serving.unwrap_or_else(|| Arc::clone(self.generation().serving()));
-        self.swap(load_generation(&self.inner.stored, serving)?);
+        let served = served.unwrap_or_else(|| Arc::clone(self.generation().served()));
+        self.swap(Generation::load(&self.inner.stored, served)?);
         Ok(())
     }
 
@@ -244,25 +257,26 @@ impl Collection {
         &self,
         prepare: impl FnOnce(&Generation) -> Result<WriteBatch, E>,
     ) -> Result<WriteReceipt, E> {
-        let _gate = self.inner.gate.read().unwrap_or_else(PoisonError::into_inner);
+        let _gate = self.pass_gate();
         let generation = self.generation();
         let batch = prepare(&generation)?;
-        let rows: Vec<Option<Vec<f32>>> = batch.upserts.iter().map(clean_row).collect();
+        let rows: Vec<_> = batch.upserts.iter().map(|exemplar| exemplar.rows.clone()).collect();
         let receipt = self.inner.stored.write_made_with(batch, generation.model().fingerprint())?;
-        let own = receipt.outcomes.iter().zip(rows).filter_map(|(outcome, row)| match outcome {
-            Upserted::Inserted(id) | Upserted::Replaced { id, .. } => Some((*id, row?)),
+        // Rows that a repair had lost and that came with their images again lie among older ones.
+        let completes = |id: ExemplarId, rows: &[(String, Vec<f32>)]| {
+            generation
+                .views()
+                .any(|view| view.missing().contains(id) && rows.iter().any(|(kept, _)| kept == view.kept()))
+        };
+        let completed = receipt.outcomes.iter().zip(&rows).any(|(outcome, rows)| {
+            matches!(outcome, Upserted::Relabelled(id) | Upserted::Unchanged(id) if completes(*id, rows))
+        });
+        let own = receipt.outcomes.iter().zip(rows).filter_map(|(outcome, rows)| match outcome {
+            Upserted::Inserted(id) | Upserted::Replaced { id, .. } => Some((*id, rows)),
             Upserted::Relabelled(_) | Upserted::Unchanged(_) => None,
         });
-        self.advance(own.collect());
-        // Rows that a repair had lost and that came with their images again lie among older ones.
-        let without_row = generation.without_row();
-        let completed = |outcome: &Upserted| {
-            matches!(outcome, Upserted::Relabelled(id) | Upserted::Unchanged(id)
-                if without_row.contains(*id))
-        };
-        if receipt.outcomes.iter().any(completed)
-            && let Err(error) = self.reload(None)
-        {
+        self.advance(&own.collect());
+        if completed && let Err(error) = self.reload(None) {
             let error: &(dyn Error + 'static) = &error;
             tracing::warn!(collection = self.name(), error, "completed rows are seen after the next opening");
         }
@@ -270,65 +284,34 @@ impl Collection {
     }
 
     /// Swaps in the newest state. `own` are rows that the caller wrote; what others wrote meanwhile is read.
-    fn advance(&self, own: BTreeMap<ExemplarId, Vec<f32>>) {
+    fn advance(&self, own: &OwnRows) {
         let _turn = self.turn();
         let current = self.generation();
         let catalog = self.inner.stored.catalog();
-        if catalog.batch() == current.catalog().batch() {
-            return;
+        if catalog.batch() != current.catalog().batch() {
+            self.swap(current.advanced(&self.inner.stored, catalog, own));
         }
-        let mut added = own;
-        let mut ids = current.catalog().next_id()..catalog.next_id();
-        added.retain(|id, _| ids.contains(id) && catalog.live().contains(*id));
-        let others: Vec<ExemplarId> =
-            ids.by_ref().filter(|id| catalog.live().contains(*id) && !added.contains_key(id)).collect();
-        if !others.is_empty() {
-            match self.inner.stored.rows_in(&catalog, View::CLEAN, &others) {
-                Ok(rows) => added.extend(others.into_iter().zip(rows.rows().map(<[f32]>::to_vec))),
-                Err(error) => {
-                    // The rows were written a moment ago; without them their exemplars are not found until they are
-                    // read again, by the next opening for instance.
-                    let error: &(dyn Error + 'static) = &error;
-                    tracing::error!(collection = self.name(), error, "new rows cannot be read back");
-                }
-            }
-        }
-        let added: Vec<(ExemplarId, Vec<f32>)> = added.into_iter().collect();
-        let clean = current.clean().with_rows(catalog.live(), &added);
-        self.swap(Generation::new(catalog, clean, Arc::clone(current.serving())));
     }
-}
-
-fn clean_row(exemplar: &store::NewExemplar) -> Option<Vec<f32>> {
-    exemplar.rows.iter().find(|(view, _)| view == View::CLEAN).map(|(_, row)| row.clone())
 }
 
 /// Writes the files of rows that are worth it; returns whether there were any.
-fn save_rows(stored: &store::Collection) -> bool {
-    if stored.catalog().live().is_empty() {
-        // There may be no clean view yet.
-        return false;
-    }
-    match stored.save_segments(View::CLEAN, SegmentSaving::Worthwhile) {
-        Ok(written) => written > 0,
-        Err(error) => {
-            let error: &(dyn Error + 'static) = &error;
-            tracing::warn!(collection = stored.name(), error, "feature rows are not kept in files");
-            false
+fn save_rows(stored: &store::Collection, served: &Served) -> bool {
+    let catalog = stored.catalog();
+    let known = catalog.views();
+    // A file of a view that is being completed would lack rows soon, and be of no use.
+    let is_complete = |kept: &str| catalog.without_row(catalog.current_model(), kept).is_empty();
+    let declared = served.views().iter().map(DeclaredView::kept).filter(|kept| is_complete(kept));
+    let mut written = 0;
+    for view in iter::once(View::CLEAN).chain(declared).filter(|view| known.contains(view)) {
+        match stored.save_segments(view, SegmentSaving::Worthwhile) {
+            Ok(files) => written += files,
+            Err(error) => {
+                let error: &(dyn Error + 'static) = &error;
+                tracing::warn!(collection = stored.name(), view, error, "feature rows are not kept in files");
+            }
         }
     }
-}
-
-fn load_generation(stored: &store::Collection, serving: Arc<Serving>) -> Result<Generation, ReadError> {
-    let catalog = stored.catalog();
-    let dimension = catalog.fingerprint().dimension as usize;
-    if catalog.live().is_empty() {
-        // Nothing was ever written under the name of the clean view, or nothing of it is left.
-        return Ok(Generation::new(catalog, Matrix::new(dimension), serving));
-    }
-    let segments = stored.load_segments(&catalog, View::CLEAN)?;
-    let clean = Matrix::of_segments(dimension, &segments);
-    Ok(Generation::new(catalog, clean, serving))
+    written > 0
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use thiserror::Error;
 use crate::collection::Collection;
 use crate::generation::Serving;
 use crate::rebuild::{self, RebuildError, RebuildEstimate, RebuildProgress, RebuildReport};
+use crate::views::{Served, ViewsError, ViewsReport};
 
 /// Why a database or one of its collections could not be opened.
 #[derive(Debug, Error)]
@@ -42,7 +43,10 @@ pub enum OpenError {
         /// Those that exist.
         known: String,
     },
-    /// Rows of the database's model could not be made, or returned to.
+    /// The registered rerankers cannot serve one collection together.
+    #[error(transparent)]
+    Views(#[from] ViewsError),
+    /// Rows could not be made, or returned to.
     #[error("the rows of collection \"{collection}\" stay as they are")]
     Rebuild {
         /// The collection.
@@ -114,7 +118,8 @@ impl Database {
     }
 
     /// The same database with a reranker that searches may name. Register rerankers before opening collections:
-    /// a collection knows those that were there when it was opened.
+    /// a collection knows those that were there when it was opened. The views that they declare are kept with it; where
+    /// two of them contradict each other, no collection opens ([`OpenError::Views`]).
     #[must_use]
     pub fn with_reranker(mut self, reranker: Arc<dyn Reranker>) -> Self {
         Arc::make_mut(&mut self.serving).rerankers.push(reranker);
@@ -207,8 +212,7 @@ impl Database {
             return open.rebuild(&self.serving, budget, progress).map_err(|e| failed(name, e));
         }
         let stored = self.stored(name)?;
-        let embedder = self.serving.embedder.as_ref();
-        rebuild::rebuild_stored(&stored, embedder, budget, progress).map_err(|e| failed(name, e))
+        rebuild::rebuild_stored(&stored, &self.served()?, budget, progress).map_err(|e| failed(name, e))
     }
 
     /// What [`Database::rebuild`] would cost. A few images are embedded for it; nothing is changed.
@@ -218,7 +222,21 @@ impl Database {
     /// As for [`Database::rebuild`].
     pub fn estimate_rebuild(&self, name: &str) -> Result<RebuildEstimate, OpenError> {
         let stored = self.stored(name)?;
-        rebuild::estimate(&stored, self.serving.embedder.as_ref()).map_err(|e| failed(name, e))
+        rebuild::estimate(&stored, &self.served()?).map_err(|e| failed(name, e))
+    }
+
+    /// As [`Collection::complete_views`], by name.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] when the collection cannot be opened; [`RebuildError`] otherwise, as [`OpenError::Rebuild`].
+    pub fn complete_views(
+        &self,
+        name: &str,
+        budget: &Budget,
+        progress: &mut dyn FnMut(&RebuildProgress),
+    ) -> Result<ViewsReport, OpenError> {
+        self.collection(name)?.complete_views(budget, progress).map_err(|e| failed(name, e))
     }
 
     /// Has the rows served that a collection had before its last rebuild, which must be those of the database's model.
@@ -270,6 +288,10 @@ impl Database {
         self.store.backup(to, files, progress)
     }
 
+    fn served(&self) -> Result<Served, ViewsError> {
+        Served::new((*self.serving).clone())
+    }
+
     /// A collection of whatever model, without its rows in memory.
     fn stored(&self, name: &str) -> Result<Arc<store::Collection>, OpenError> {
         match self.store.collection(name)? {
@@ -302,7 +324,7 @@ impl Database {
             });
         }
         let name = stored.name().to_owned();
-        let collection = Collection::load(stored, Arc::clone(&self.serving))
+        let collection = Collection::load(stored, Arc::new(self.served()?))
             .map_err(|source| OpenError::Load { collection: name.clone(), source })?;
         open.insert(name, collection.clone());
         Ok(collection)

@@ -1,21 +1,26 @@
 //! One generation of a collection in memory: what a query sees from its start to its end.
 
+use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use plugin_api::{Embedder, Reranker, View};
+use plugin_api::{Embedder, ExemplarId, Reranker, View};
 use roaring::RoaringBitmap;
-use store::Catalog;
+use store::{Catalog, ReadError};
 
+use crate::kept_view::KeptView;
 use crate::matrix::Matrix;
-use crate::whitening::Whitening;
+use crate::views::Served;
 
 /// A model, and the rerankers that look at exemplars through it.
 #[derive(Clone)]
 pub struct Serving {
     /// The model that makes feature rows.
     pub embedder: Arc<dyn Embedder>,
-    /// Rerankers that searches may name; of two with one name the later counts.
+    /// Rerankers that searches may name; of two with one name the later counts. The views that they declare are kept
+    /// with the collection.
     pub rerankers: Vec<Arc<dyn Reranker>>,
 }
 
@@ -29,8 +34,16 @@ impl fmt::Debug for Serving {
 }
 
 impl Serving {
-    pub(crate) fn reranker(&self, name: &str) -> Option<&dyn Reranker> {
-        self.rerankers.iter().rev().find(|reranker| reranker.describe().name == name).map(AsRef::as_ref)
+    pub(crate) fn reranker(&self, name: &str) -> Option<&Arc<dyn Reranker>> {
+        self.rerankers.iter().rev().find(|reranker| reranker.describe().name == name)
+    }
+
+    /// The rerankers that a search can name.
+    pub(crate) fn reachable(&self) -> impl Iterator<Item = &Arc<dyn Reranker>> {
+        let is_last = |reranker: &&Arc<dyn Reranker>| {
+            self.reranker(reranker.describe().name).is_some_and(|last| Arc::ptr_eq(last, reranker))
+        };
+        self.rerankers.iter().filter(is_last)
     }
 
     pub(crate) fn reranker_names(&self) -> String {
@@ -39,14 +52,18 @@ impl Serving {
     }
 }
 
+/// Rows that a writer has at hand, by exemplar: pairs of the view's name in the store and the row.
+pub(crate) type OwnRows = BTreeMap<ExemplarId, Vec<(String, Vec<f32>)>>;
+
 /// Derived state of one batch number. It is never edited: a write makes the next generation and swaps it in.
 pub(crate) struct Generation {
+    number: u64,
     catalog: Arc<Catalog>,
-    clean: Matrix,
+    clean: KeptView,
+    /// The declared views, in the order in which they were declared.
+    views: Vec<KeptView>,
     /// The model that made the rows, and makes the query's.
-    serving: Arc<Serving>,
-    /// Fitted by the first query that needs it, so that a long ingest does not pay for it batch by batch.
-    whitening: OnceLock<Option<Whitening>>,
+    served: Arc<Served>,
 }
 
 impl fmt::Debug for Generation {
@@ -55,34 +72,114 @@ impl fmt::Debug for Generation {
     }
 }
 
+/// A number that no generation of this process had before.
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Generation {
-    pub(crate) fn new(catalog: Arc<Catalog>, clean: Matrix, serving: Arc<Serving>) -> Self {
-        Self { catalog, clean, serving, whitening: OnceLock::new() }
+    /// The newest state as the store has it.
+    pub(crate) fn load(stored: &store::Collection, served: Arc<Served>) -> Result<Self, ReadError> {
+        let catalog = stored.catalog();
+        let clean = KeptView::load(stored, &catalog, View::CLEAN, View::CLEAN)?;
+        let declared = served.views().iter();
+        let views = declared
+            .map(|view| KeptView::load(stored, &catalog, view.name(), view.kept()))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { number: next_number(), catalog, clean, views, served })
     }
 
-    /// Exemplars that cannot be found, for want of a clean row: a repair may have lost it, and a rebuild makes it anew.
-    pub(crate) fn without_row(&self) -> Arc<RoaringBitmap> {
-        self.catalog.without_row(self.catalog.current_model(), View::CLEAN)
+    /// The state of `catalog`, which follows this one. `own` are rows that the caller wrote; what others wrote meanwhile
+    /// is read.
+    pub(crate) fn advanced(&self, stored: &store::Collection, catalog: Arc<Catalog>, own: &OwnRows) -> Self {
+        let mut new = RoaringBitmap::new();
+        new.insert_range(self.catalog.next_id()..catalog.next_id());
+        new &= catalog.live();
+        let advanced = |view: &KeptView| {
+            view.with_rows(catalog.live(), &new, &rows_of(stored, &catalog, view.kept(), &new, own))
+        };
+        let clean = advanced(&self.clean);
+        let views = self.views.iter().map(advanced).collect();
+        Self { number: next_number(), catalog, clean, views, served: Arc::clone(&self.served) }
     }
 
-    pub(crate) fn serving(&self) -> &Arc<Serving> {
-        &self.serving
+    /// Equal for equal states alone, of whatever collection.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn served(&self) -> &Arc<Served> {
+        &self.served
+    }
+
+    pub(crate) fn serving(&self) -> &Serving {
+        self.served.serving()
     }
 
     pub(crate) fn model(&self) -> &Arc<dyn Embedder> {
-        &self.serving.embedder
+        self.served.model()
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.catalog
     }
 
+    /// Rows of the clean view.
     pub(crate) fn clean(&self) -> &Matrix {
+        self.clean.matrix()
+    }
+
+    pub(crate) fn clean_view(&self) -> &KeptView {
         &self.clean
     }
 
-    /// The whitening of the clean view; `None` when its rows do not vary.
-    pub(crate) fn whitening(&self) -> Option<&Whitening> {
-        self.whitening.get_or_init(|| Whitening::fit(&self.clean, self.catalog.live())).as_ref()
+    /// All views, the clean one first.
+    pub(crate) fn views(&self) -> impl Iterator<Item = &KeptView> {
+        std::iter::once(&self.clean).chain(&self.views)
     }
+
+    /// The view that requests call so.
+    pub(crate) fn view(&self, name: &str) -> Option<&KeptView> {
+        self.views().find(|view| view.name() == name)
+    }
+
+    /// Exemplars that cannot be found, for want of a clean row: a repair may have lost it, and a rebuild makes it anew.
+    pub(crate) fn without_row(&self) -> &RoaringBitmap {
+        self.clean.missing()
+    }
+}
+
+/// The rows of `new` exemplars in a view, ascending: those at hand, and of the others what the store has.
+fn rows_of(
+    stored: &store::Collection,
+    catalog: &Catalog,
+    kept: &str,
+    new: &RoaringBitmap,
+    own: &OwnRows,
+) -> Vec<(ExemplarId, Vec<f32>)> {
+    let row_at_hand = |id: &ExemplarId| {
+        own.get(id).and_then(|rows| rows.iter().find(|(view, _)| view == kept)).map(|(_, row)| row.clone())
+    };
+    let mut rows: BTreeMap<ExemplarId, Vec<f32>> =
+        new.iter().filter_map(|id| Some((id, row_at_hand(&id)?))).collect();
+    let unknown = new - &*catalog.without_row(catalog.current_model(), kept);
+    let others: Vec<ExemplarId> = unknown.iter().filter(|id| !rows.contains_key(id)).collect();
+    if !others.is_empty() {
+        match stored.rows_in(catalog, kept, &others) {
+            Ok(read) => rows.extend(others.into_iter().zip(read.rows().map(<[f32]>::to_vec))),
+            Err(error) => {
+                // The rows were written a moment ago; without them their exemplars are not found until they are read
+                // again, by the next opening for instance.
+                let error: &(dyn Error + 'static) = &error;
+                tracing::error!(
+                    collection = stored.name(),
+                    view = kept,
+                    error,
+                    "new rows cannot be read back"
+                );
+            }
+        }
+    }
+    rows.into_iter().collect()
 }

@@ -4,6 +4,7 @@ mod duplicate;
 mod item;
 mod pipeline;
 mod report;
+mod rows;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -11,9 +12,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
-use plugin_api::{Budget, Digest, EmbedError, Embedder, ExemplarId, FeatureRows, Image, View};
+use plugin_api::{Budget, Digest, EmbedError, ExemplarId, Image, View};
 use rayon::prelude::*;
-use store::{NewExemplar, WriteBatch, WriteError, WriteReceipt, content_digest};
+use store::{NewExemplar, Upserted, WriteBatch, WriteError, content_digest};
 use thiserror::Error;
 use tracing::info_span;
 
@@ -24,9 +25,12 @@ pub use self::item::{IngestItem, ItemImage};
 use self::item::{read_file, take_batch};
 use self::pipeline::{FEEDERS, Input, ModelTurn, Numbered, in_order};
 pub use self::report::{IngestProgress, IngestReport, MAX_REFUSALS_KEPT, Refusal, RefusalReason};
+pub(crate) use self::rows::rows_of;
+use self::rows::{embed, embed_again, portions};
 use crate::collection::Collection;
 use crate::decode::{DecodeError, decode, encode_png};
 use crate::generation::Generation;
+use crate::views::{DeriveError, Served};
 
 /// Batches that may wait between embedding and storing.
 const WAITING_BATCHES: usize = 2;
@@ -55,6 +59,9 @@ pub enum IngestError {
     /// A model became current during the ingest, and an image could not be decoded again for it.
     #[error("decode: an image cannot be embedded again by the model that is current now")]
     Decode(#[from] DecodeError),
+    /// A reranker could not make the rows of a view that it declares.
+    #[error(transparent)]
+    Derive(#[from] DeriveError),
     /// A batch could not be written.
     #[error("store: a batch could not be written")]
     Write(#[from] WriteError),
@@ -75,8 +82,8 @@ pub struct IngestOptions {
 struct Embedded {
     exemplars: Vec<Placed<Prepared>>,
     refusals: Vec<Placed<Refusal>>,
-    /// The model that makes the rows of this batch.
-    model: Arc<dyn Embedder>,
+    /// Who makes the rows of this batch.
+    served: Arc<Served>,
 }
 
 /// A value with its place in its batch.
@@ -90,7 +97,7 @@ struct Prepared {
     exemplar: NewExemplar,
     /// Digest of the encoded image.
     content: Digest,
-    /// The image to embed; `None` once the exemplar has its row.
+    /// The image to make rows of; `None` when the exemplar has what it is to have.
     image: Option<Image>,
 }
 
@@ -113,6 +120,8 @@ impl Collection {
     }
 
     /// Stores images, batch by batch, in the order of `items`.
+    ///
+    /// With its clean row, an image gets one in every view that the registered rerankers declare.
     ///
     /// Running the same ingest again changes nothing: images that are there with the same content, label and tags
     /// are not even embedded. An image that cannot be decoded or is outside a limit is refused by itself, and the
@@ -220,7 +229,7 @@ impl Collection {
             .collect();
         let exemplars = Vec::with_capacity(outcomes.len());
         let mut embedded =
-            Embedded { exemplars, refusals: Vec::new(), model: Arc::clone(generation.model()) };
+            Embedded { exemplars, refusals: Vec::new(), served: Arc::clone(generation.served()) };
         for (place, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
                 Ok(value) => embedded.exemplars.push(Placed { place, value }),
@@ -231,7 +240,10 @@ impl Collection {
         Ok(embedded)
     }
 
-    /// Gives an exemplar its clean row where no model is needed for it: its content is stored, or it brought one.
+    /// Gives an exemplar the rows that are there already: all of its content, if that is stored, or the clean one that
+    /// it brought.
+    ///
+    /// What stored content lacks in a view, it goes on lacking: to complete a view is a work of its own.
     fn find_row(
         &self,
         generation: &Generation,
@@ -239,48 +251,61 @@ impl Collection {
         brought: Option<Vec<f32>>,
         duplicates: DuplicatePolicy,
     ) -> Result<(), store::ReadError> {
-        let known = self.known_row(generation, prepared, duplicates)?;
-        if let Some(row) = known.or(brought) {
-            prepared.exemplar.rows.push((View::CLEAN.to_owned(), row));
+        let rows = &mut prepared.exemplar.rows;
+        if let Some(id) = self.stored_alike(&prepared.exemplar.key, prepared.content, duplicates)?
+            && generation.clean().row(id).is_some()
+        {
+            let known = generation.views().filter_map(|view| Some((view, view.matrix().row(id)?)));
+            rows.extend(known.map(|(view, row)| (view.kept().to_owned(), row.to_vec())));
             prepared.image = None;
+        } else if let Some(row) = brought {
+            rows.push((View::CLEAN.to_owned(), row));
+            if generation.served().views().is_empty() {
+                prepared.image = None;
+            }
         }
         Ok(())
     }
 
-    /// The clean row of content that is stored under the same key, or, where duplicates are looked for anyway, under
-    /// any key.
-    fn known_row(
+    /// The exemplar that holds this content under the same key, or, where duplicates are looked for anyway, under any
+    /// key.
+    fn stored_alike(
         &self,
-        generation: &Generation,
-        prepared: &Prepared,
+        key: &str,
+        content: Digest,
         duplicates: DuplicatePolicy,
-    ) -> Result<Option<Vec<f32>>, store::ReadError> {
+    ) -> Result<Option<ExemplarId>, store::ReadError> {
         let stored = self.stored();
-        let mut same = None;
-        if let Some(id) = stored.id_of(&prepared.exemplar.key)?
+        if let Some(id) = stored.id_of(key)?
             && let Some(record) = stored.record(id)?
-            && record.content == prepared.content
+            && record.content == content
         {
-            same = Some(id);
-        } else if duplicates != DuplicatePolicy::Keep {
-            same = stored.ids_of_content(&prepared.content)?.first().copied();
+            return Ok(Some(id));
         }
-        Ok(same.and_then(|id| generation.clean().row(id).map(<[f32]>::to_vec)))
+        if duplicates == DuplicatePolicy::Keep {
+            return Ok(None);
+        }
+        Ok(stored.ids_of_content(&content)?.first().copied())
     }
 
-    /// Writes exemplars with their rows. If another model has become current since these were made, the images are
-    /// embedded again by that one.
+    /// Writes exemplars with their rows. If other rows are wanted since these were made, for another model for
+    /// instance, they are made again of the images.
     fn write_embedded(
         &self,
-        mut exemplars: Vec<NewExemplar>,
-        model: &dyn Embedder,
-    ) -> Result<WriteReceipt, IngestError> {
-        self.write_with(|generation| {
-            if generation.model().fingerprint() != model.fingerprint() {
-                embed_again(&mut exemplars, generation.model().as_ref())?;
-            }
-            Ok(WriteBatch { upserts: exemplars, deletes: Vec::new() })
-        })
+        exemplars: Vec<NewExemplar>,
+        served: &Served,
+    ) -> Result<Vec<Upserted>, IngestError> {
+        let mut outcomes = Vec::with_capacity(exemplars.len());
+        for mut upserts in portions(exemplars) {
+            let receipt = self.write_with(|generation| {
+                if !generation.served().makes_rows_of(served) {
+                    embed_again(&mut upserts, generation.served())?;
+                }
+                Ok::<_, IngestError>(WriteBatch { upserts, deletes: Vec::new() })
+            })?;
+            outcomes.extend(receipt.outcomes);
+        }
+        Ok(outcomes)
     }
 
     /// Stage `store`: writes batches until there are no more.
@@ -291,13 +316,13 @@ impl Collection {
         progress: &mut (dyn FnMut(&IngestProgress) + Send),
     ) -> Result<IngestReport, IngestError> {
         let mut report = IngestReport::empty();
-        for Embedded { exemplars, mut refusals, model } in batches {
+        for Embedded { exemplars, mut refusals, served } in batches {
             let _span = info_span!("stage", name = "store", n = exemplars.len()).entered();
             // Whether an image is a duplicate is decided here, where all before it is stored: the first one wins,
             // however the stages before took turns.
             let Admission { admitted, refused, skipped } = admit(&self.stored(), exemplars, duplicates)?;
             if !admitted.is_empty() {
-                let outcomes = self.write_embedded(admitted, model.as_ref())?.outcomes;
+                let outcomes = self.write_embedded(admitted, &served)?;
                 outcomes.into_iter().for_each(|outcome| report.count(outcome));
             }
             report.duplicates += skipped;
@@ -322,52 +347,6 @@ impl Collection {
         }
         Ok(deleted)
     }
-}
-
-/// Stage `embed`: gives those exemplars a row that have none.
-fn embed(batch: &mut Embedded, turn: &ModelTurn) -> Result<(), IngestError> {
-    let mut images = Vec::with_capacity(batch.exemplars.len());
-    let mut waiting = Vec::with_capacity(batch.exemplars.len());
-    for Placed { value, .. } in &mut batch.exemplars {
-        if let Some(image) = value.image.take() {
-            images.push(image);
-            waiting.push(&mut value.exemplar.rows);
-        }
-    }
-    if images.is_empty() {
-        return Ok(());
-    }
-    let rows = turn.take(|| rows_of(&images, batch.model.as_ref()))?;
-    for (exemplar_rows, row) in waiting.into_iter().zip(rows.rows()) {
-        exemplar_rows.push((View::CLEAN.to_owned(), row.to_vec()));
-    }
-    Ok(())
-}
-
-/// Replaces all rows of exemplars by those of another model.
-fn embed_again(exemplars: &mut [NewExemplar], model: &dyn Embedder) -> Result<(), IngestError> {
-    let images: Vec<Image> = exemplars
-        .par_iter()
-        .map(|exemplar| decode(&exemplar.image).map(|decoded| decoded.image))
-        .collect::<Result<_, _>>()
-        .map_err(IngestError::Decode)?;
-    let rows = rows_of(&images, model)?;
-    for (exemplar, row) in exemplars.iter_mut().zip(rows.rows()) {
-        exemplar.rows = vec![(View::CLEAN.to_owned(), row.to_vec())];
-    }
-    Ok(())
-}
-
-/// The rows of images, if they are as many and as long as they must be.
-pub(crate) fn rows_of(images: &[Image], model: &dyn Embedder) -> Result<FeatureRows, IngestError> {
-    let _span = info_span!("stage", name = "embed", n = images.len()).entered();
-    let rows = model.embed(images)?;
-    let expected = model.fingerprint().dimension as usize;
-    if rows.len() != images.len() || rows.dimension() != expected {
-        let (found_rows, found, images) = (rows.len(), rows.dimension(), images.len());
-        return Err(IngestError::Rows { found_rows, found, images, expected });
-    }
-    Ok(rows)
 }
 
 /// What kept one image from being prepared.

@@ -18,8 +18,10 @@ mod exchange;
 mod filter;
 mod generation;
 mod ingest;
+mod kept_view;
 mod matrix;
 mod metric;
+mod project;
 mod query;
 mod rebuild;
 mod search;
@@ -27,6 +29,7 @@ mod shortlist;
 mod snapshot;
 #[cfg(test)]
 mod toy;
+mod views;
 mod whitening;
 
 pub use collection::Collection;
@@ -49,6 +52,7 @@ pub use query::{
 };
 pub use rebuild::{RebuildError, RebuildEstimate, RebuildProgress, RebuildReport};
 pub use search::SearchError;
+pub use views::{DeriveError, MAX_DECLARED_VIEWS, ViewStatus, ViewsError, ViewsReport};
 pub use whitening::SHRINK;
 
 /// What the store gives and takes: records, tags, sizes and its errors.

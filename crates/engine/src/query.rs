@@ -49,6 +49,10 @@ pub struct Query {
     pub hits: usize,
     /// Metric of the shortlist stage.
     pub metric: Metric,
+    /// Views that the shortlist stage compares in: the clean one, if this is empty. With [`Metric::Whitened`] they may be
+    /// any that the collection keeps, [`plugin_api::View::CLEAN`] or a declared one, none twice; the score is then the
+    /// sum of the whitened cosines in them, from minus to plus their number. The other metrics know the clean view alone.
+    pub views: Vec<String>,
     /// Which exemplars may be found; all of them without a filter.
     pub filter: Option<Filter>,
     /// The second stage, if there is to be one.
@@ -76,6 +80,7 @@ impl Query {
             label: None,
             hits: DEFAULT_HITS,
             metric: Metric::default(),
+            views: Vec::new(),
             filter: None,
             rerank: None,
             seed: 0,
@@ -162,14 +167,15 @@ pub struct Hit {
 /// What one stage thought of a hit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageScore {
-    /// `shortlist` or `score`.
+    /// `shortlist`, the word of a stage of the reranker, or `score` for what the reranker made of them.
     pub stage: &'static str,
-    /// Metric or reranker that made the score.
+    /// Metric or reranker that made the score; with other views than the clean one, the metric names them:
+    /// `whitened(clean+blur)`.
     pub ranking: String,
     /// The score.
     pub score: f32,
     /// Which end of it is the near one.
     pub direction: Direction,
-    /// Place among the candidates of this stage, 1 is the nearest.
+    /// Place among the candidates of this stage, 1 is the nearest; ties by ascending id.
     pub rank: usize,
 }

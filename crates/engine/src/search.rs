@@ -1,24 +1,28 @@
 //! The query pipeline: decode -> embed -> shortlist -> (a reranker's own stages) -> respond.
 
+mod reranked;
+mod views;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use plugin_api::{
-    Artifact, Completion, EmbedError, ExemplarId, Image, ParameterError, RankingStatus, RerankError,
-    RerankJob, RerankScores, StageTiming, order_by_score,
+    Completion, EmbedError, ExemplarId, Image, ParameterError, RerankError, RerankJob, StageTiming,
 };
 use roaring::RoaringBitmap;
 use thiserror::Error;
 use tracing::info_span;
 
+use self::reranked::Reranked;
+use self::views::{Ranking, query_rows, ranked, views_of};
 use crate::collection::Collection;
 use crate::decode::{DecodeError, decode};
 use crate::generation::Generation;
 use crate::metric::{Direction, Metric};
 use crate::query::{Answer, Candidates, Hit, MAX_HITS, Query, QueryImage, Rerank, StageScore};
-use crate::shortlist::shortlist;
 use crate::snapshot::Snapshot;
+use crate::views::DeriveError;
 
 /// Why a search has no answer.
 #[derive(Debug, Error)]
@@ -41,6 +45,41 @@ pub enum SearchError {
         found: usize,
         /// The collection's dimension.
         expected: usize,
+    },
+    /// A reranker could not make the query's row in a view that it declares.
+    #[error(transparent)]
+    Derive(#[from] DeriveError),
+    /// The collection keeps no such view.
+    #[error("search: there is no view \"{name}\"; there are: {known}")]
+    UnknownView {
+        /// The name asked for.
+        name: String,
+        /// Names of those kept.
+        known: String,
+    },
+    /// A view is named twice.
+    #[error("search: view \"{name}\" is named twice; name each once")]
+    ViewTwice {
+        /// The view.
+        name: String,
+    },
+    /// The metric compares in the clean view alone.
+    #[error("search: metric {metric} knows the clean view alone, not {views}; use whitened, or name no view")]
+    ViewMetric {
+        /// The metric asked for.
+        metric: Metric,
+        /// The views asked for.
+        views: String,
+    },
+    /// Exemplars have no row in a view, so that they could not be found in it.
+    #[error("search: {missing} exemplars have no row in view \"{name}\" yet; {remedy}")]
+    IncompleteView {
+        /// The view.
+        name: String,
+        /// Exemplars without a row.
+        missing: u64,
+        /// What makes their rows.
+        remedy: &'static str,
     },
     /// The number of hits is out of range.
     #[error("search: {found} hits asked for, from 1 to {MAX_HITS} are possible")]
@@ -85,14 +124,6 @@ pub enum SearchError {
     Read(#[from] store::ReadError),
 }
 
-/// The outcome of the second stage: scores in ranking order, best first.
-struct Reranked {
-    status: RankingStatus,
-    ranked: Vec<(ExemplarId, f32)>,
-    timings: Vec<StageTiming>,
-    artifacts: Vec<Artifact>,
-}
-
 impl Collection {
     /// Finds the exemplars nearest to an image.
     ///
@@ -108,12 +139,8 @@ impl Collection {
         let mut watch = Stopwatch::default();
         let generation = self.generation();
         let image = watch.stage("decode", || decoded(&query.image))?;
-        let row =
-            watch.stage("embed", || generation.serving().embedder.embed(std::slice::from_ref(&image)))?;
-        if row.len() != 1 || row.dimension() != generation.clean().dimension() {
-            let (found_rows, found, expected) = (row.len(), row.dimension(), generation.clean().dimension());
-            return Err(SearchError::Row { found_rows, found, expected });
-        }
+        let views = views_of(query, &generation)?;
+        let rows = watch.stage("embed", || query_rows(&generation, &views, &image))?;
         if let Some(completion) = query.budget.exhausted() {
             return Err(SearchError::Stopped(completion));
         }
@@ -122,26 +149,26 @@ impl Collection {
             |filter| filter.matches(generation.catalog()),
         );
         let depth = depth(query, &matched);
-        let (metric, shortlist) =
-            watch.stage("shortlist", || ranked(&generation, row.row(0), query.metric, &matched, depth));
+        let (ranking, shortlist) =
+            watch.stage("shortlist", || ranked(&generation, &rows, query.metric, &matched, depth));
         let reranked = match &query.rerank {
             Some(rerank) => self.rerank(query, rerank, &image, &generation, &shortlist)?,
             None => Reranked::skipped(),
         };
         watch.timings.extend(&reranked.timings);
         let hits =
-            watch.stage("respond", || self.respond(query, metric, &generation, &shortlist, &reranked))?;
+            watch.stage("respond", || self.respond(query, &ranking, &generation, &shortlist, &reranked))?;
 
         let mut notes: Vec<String> = Vec::new();
-        if metric != query.metric {
-            notes.push(format!("{} needs exemplars that differ; {metric} was used", query.metric));
+        if ranking.metric != query.metric {
+            notes.push(format!("{} needs exemplars that differ; {} was used", query.metric, ranking.metric));
         }
         Ok(Answer {
             hits,
             status: reranked.status,
             matched: matched.len(),
             generation: generation.catalog().batch(),
-            metric,
+            metric: ranking.metric,
             timings: watch.timings,
             artifacts: reranked.artifacts,
             notes,
@@ -192,7 +219,7 @@ impl Collection {
     fn respond(
         &self,
         query: &Query,
-        metric: Metric,
+        ranking: &Ranking,
         generation: &Generation,
         shortlist: &[(ExemplarId, f32)],
         reranked: &Reranked,
@@ -202,18 +229,31 @@ impl Collection {
         let order = reranked.ranked.iter().chain(shortlist.iter().filter(|(id, _)| !scored.contains(*id)));
         let places: HashMap<ExemplarId, usize> =
             shortlist.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
-        let mut hits = Vec::with_capacity(query.hits.min(shortlist.len()));
-        for (place, (id, score)) in order.take(query.hits).enumerate() {
+        let chosen: Vec<(ExemplarId, f32)> = order.take(query.hits).copied().collect();
+        let stages_before = reranked.stages_of(&chosen.iter().map(|(id, _)| *id).collect());
+        let mut hits = Vec::with_capacity(chosen.len());
+        for (place, (id, score)) in chosen.iter().enumerate() {
             let Some(record) = self.stored().record_in(generation.catalog(), *id)? else { continue };
-            let mut stages = Vec::with_capacity(2);
+            let mut stages = Vec::with_capacity(2 + stages_before.len());
             if let Some(place) = places.get(id) {
                 stages.push(StageScore {
                     stage: "shortlist",
-                    ranking: metric.name().to_owned(),
+                    ranking: ranking.name.clone(),
                     score: shortlist[*place].1,
-                    direction: metric.direction(),
+                    direction: ranking.metric.direction(),
                     rank: place + 1,
                 });
+            }
+            if let Some(rerank) = &query.rerank {
+                let of_hit =
+                    stages_before.iter().filter_map(|(stage, places)| Some((stage, places.get(id)?)));
+                stages.extend(of_hit.map(|(stage, (score, rank))| StageScore {
+                    stage,
+                    ranking: rerank.reranker.clone(),
+                    score: *score,
+                    direction: Direction::LargerIsNearer,
+                    rank: *rank,
+                }));
             }
             if let (Some(rerank), true) = (&query.rerank, scored.contains(*id)) {
                 stages.push(StageScore {
@@ -227,40 +267,6 @@ impl Collection {
             hits.push(Hit { id: *id, key: record.key, label: record.label, tags: record.tags, stages });
         }
         Ok(hits)
-    }
-}
-
-impl Reranked {
-    fn skipped() -> Self {
-        Self {
-            status: RankingStatus::Skipped,
-            ranked: Vec::new(),
-            timings: Vec::new(),
-            artifacts: Vec::new(),
-        }
-    }
-
-    fn fallback(reason: String) -> Self {
-        Self { status: RankingStatus::Fallback { reason }, ..Self::skipped() }
-    }
-
-    /// Orders a reranker's scores, after checking that it kept its contract.
-    fn of(candidates: &[ExemplarId], outcome: RerankScores) -> Self {
-        let RerankScores { scores, completion, timings, artifacts, .. } = outcome;
-        if scores.len() > candidates.len() {
-            return Self::fallback(format!("{} scores for {} candidates", scores.len(), candidates.len()));
-        }
-        if let Some(place) = scores.iter().position(|score| !score.is_finite()) {
-            return Self::fallback(format!("the score of exemplar {} is not finite", candidates[place]));
-        }
-        let status = if scores.len() == candidates.len() {
-            RankingStatus::Applied
-        } else {
-            RankingStatus::Partial { scored: scores.len(), of: candidates.len(), completion }
-        };
-        let mut ranked: Vec<(ExemplarId, f32)> = candidates.iter().copied().zip(scores).collect();
-        order_by_score(&mut ranked);
-        Self { status, ranked, timings, artifacts }
     }
 }
 
@@ -308,18 +314,6 @@ fn depth(query: &Query, matched: &RoaringBitmap) -> usize {
     }
 }
 
-/// The shortlist, by cosine where whitening is not possible yet.
-fn ranked(
-    generation: &Generation,
-    row: &[f32],
-    metric: Metric,
-    matched: &RoaringBitmap,
-    depth: usize,
-) -> (Metric, Vec<(ExemplarId, f32)>) {
-    let nearest = |metric| shortlist(generation, row, metric, matched, depth).map(|found| (metric, found));
-    nearest(metric).or_else(|| nearest(Metric::Cosine)).unwrap_or_default()
-}
-
 /// An error and its sources on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
@@ -330,3 +324,6 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     line
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,41 +5,78 @@ use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use crate::generation::Generation;
+use crate::kept_view::KeptView;
 use crate::metric::{Metric, centred_dot, dot, squared_distance};
+use crate::project::Projection;
+use crate::whitening::Whitening;
 
-/// The best `depth` of `candidates` for `row`, best first, ties by ascending id.
+/// A query's row in a view.
+#[derive(Debug)]
+pub(crate) struct QueryRow<'a> {
+    pub(crate) view: &'a KeptView,
+    pub(crate) row: Vec<f32>,
+}
+
+/// The best `depth` of `candidates` for a query, best first, ties by ascending id.
 ///
-/// Scores are the metric's own: for [`Metric::L2`] the distance, so the first is the smallest. `None` when the
-/// metric is [`Metric::Whitened`] and the rows do not vary.
+/// Scores are the metric's own: for [`Metric::L2`] the distance, so the first is the smallest. With [`Metric::Whitened`]
+/// the score is the sum of the whitened cosines in the query's views; the other metrics compare in the first of them.
+/// `None` when the metric is [`Metric::Whitened`] and the rows of a view do not vary.
 pub(crate) fn shortlist(
     generation: &Generation,
-    row: &[f32],
+    query: &[QueryRow<'_>],
     metric: Metric,
     candidates: &RoaringBitmap,
     depth: usize,
 ) -> Option<Vec<(ExemplarId, f32)>> {
-    let mut nearest = match metric {
-        Metric::L2 => scan(generation, candidates, depth, |exemplar| -squared_distance(row, exemplar.values)),
+    let (QueryRow { view, row }, others) = query.split_first()?;
+    let nearest = match metric {
+        Metric::L2 => {
+            let mut nearest =
+                scan(view, candidates, depth, |exemplar| -squared_distance(row, exemplar.values));
+            nearest.iter_mut().for_each(|(_, score)| *score = (-*score).sqrt());
+            nearest
+        }
         Metric::Cosine => {
             let norm = dot(row, row).sqrt();
             let scale = if norm > 0.0 { 1.0 / norm } else { 0.0 };
-            scan(generation, candidates, depth, |exemplar| {
+            scan(view, candidates, depth, |exemplar| {
                 dot(row, exemplar.values) * exemplar.inverse_norm * scale
             })
         }
-        Metric::Whitened => {
-            let whitening = generation.whitening()?;
+        Metric::Whitened if others.is_empty() => {
+            let whitening = view.whitening(generation.catalog().live())?;
             let query = whitening.query(row);
-            scan(generation, candidates, depth, |exemplar| {
+            scan(view, candidates, depth, |exemplar| {
                 let norm = whitening.inverse_norms(exemplar.block)[exemplar.place];
                 centred_dot(&query.direction, exemplar.values, whitening.mean()) * norm
             })
         }
+        Metric::Whitened => summed(generation, query, candidates, depth)?,
     };
-    if metric == Metric::L2 {
-        nearest.iter_mut().for_each(|(_, score)| *score = (-*score).sqrt());
-    }
     Some(nearest)
+}
+
+/// The best by the sum of whitened cosines in several views.
+fn summed(
+    generation: &Generation,
+    query: &[QueryRow<'_>],
+    candidates: &RoaringBitmap,
+    depth: usize,
+) -> Option<Vec<(ExemplarId, f32)>> {
+    let live = generation.catalog().live();
+    let whitenings: Vec<&Whitening> =
+        query.iter().map(|row| row.view.whitening(live)).collect::<Option<_>>()?;
+    let mut found = candidates.clone();
+    query.iter().for_each(|row| found -= row.view.missing());
+    let ids: Vec<ExemplarId> = found.iter().collect();
+    let mut sums = vec![0.0; ids.len()];
+    for (QueryRow { view, row }, whitening) in query.iter().zip(whitenings) {
+        // Every id has a row: those that miss one were taken out.
+        let cosines = Projection::cosine(view.matrix(), whitening, row).of(&ids).ok()?;
+        sums.iter_mut().zip(cosines).for_each(|(sum, cosine)| *sum += cosine);
+    }
+    Some(best(ids.into_iter().zip(sums).collect(), depth))
 }
 
 /// One row of the matrix, as a metric sees it.
@@ -53,18 +90,17 @@ struct Row<'a> {
 
 /// The `depth` best candidates by `score`, larger is nearer.
 fn scan(
-    generation: &Generation,
+    view: &KeptView,
     candidates: &RoaringBitmap,
     depth: usize,
     score: impl Fn(&Row<'_>) -> f32 + Sync,
 ) -> Vec<(ExemplarId, f32)> {
-    let matrix = generation.clean();
+    let matrix = view.matrix();
     // With only such candidates as have a row, counting them tells whether a row is no candidate.
-    let without_row = generation.without_row();
-    let with_row = (!without_row.is_disjoint(candidates)).then(|| candidates - &*without_row);
+    let with_row = (!view.missing().is_disjoint(candidates)).then(|| candidates - view.missing());
     let candidates = with_row.as_ref().unwrap_or(candidates);
     let all = candidates.len() == matrix.len() as u64;
-    let mut nearest: Vec<(ExemplarId, f32)> = matrix
+    let scored = matrix
         .blocks()
         .par_iter()
         .enumerate()
@@ -83,6 +119,11 @@ fn scan(
             })
         })
         .collect();
+    best(scored, depth)
+}
+
+/// The `depth` with the largest scores, in order.
+fn best(mut nearest: Vec<(ExemplarId, f32)>, depth: usize) -> Vec<(ExemplarId, f32)> {
     if nearest.len() > depth {
         // Only the best are put in order: sorting a million scores would take longer than computing them.
         nearest.select_nth_unstable_by(depth, |a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));

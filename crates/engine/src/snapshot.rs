@@ -1,13 +1,21 @@
 //! What a reranker sees of a collection: one generation, answered from memory and disk.
 
+use std::error::Error;
 use std::sync::Arc;
 
-use plugin_api::{ExemplarId, ExemplarSource, FeatureRows, Image, LabelId, SourceError, View};
+use plugin_api::{ExemplarId, ExemplarSource, FeatureRows, Image, LabelId, SourceError, Space};
 use rayon::prelude::*;
+use thiserror::Error;
 
 use crate::background::background;
 use crate::decode::decode;
 use crate::generation::Generation;
+use crate::kept_view::KeptView;
+use crate::project::Projection;
+use crate::whitening::Whitening;
+
+/// Ids that a thread checks at a time.
+const CHECKED_AT_ONCE: usize = 4096;
 
 /// One generation as an [`ExemplarSource`].
 #[derive(Debug)]
@@ -16,14 +24,52 @@ pub(crate) struct Snapshot {
     pub(crate) generation: Arc<Generation>,
 }
 
+/// Rows handed over are not of the collection's dimension.
+#[derive(Debug, Error)]
+#[error("rows of {found} values, the collection has rows of {expected}")]
+struct WrongDimension {
+    found: usize,
+    expected: usize,
+}
+
+fn storage(source: impl Error + Send + Sync + 'static) -> SourceError {
+    SourceError::Storage(Box::new(source))
+}
+
 impl Snapshot {
     fn present(&self, ids: &[ExemplarId]) -> Result<(), SourceError> {
         let live = self.generation.catalog().live();
-        match ids.iter().find(|id| !live.contains(**id)) {
+        let is_gone = |id: &&ExemplarId| !live.contains(**id);
+        let gone = if ids.len() <= CHECKED_AT_ONCE {
+            // Not worth a turn of the pool, which others may keep busy.
+            ids.iter().find(is_gone)
+        } else {
+            ids.par_iter().with_min_len(CHECKED_AT_ONCE).find_first(is_gone)
+        };
+        match gone {
             Some(id) => Err(SourceError::Missing { id: *id }),
             None => Ok(()),
         }
     }
+
+    fn view(&self, name: &str) -> Result<&KeptView, SourceError> {
+        self.generation.view(name).ok_or_else(|| SourceError::View { name: name.to_owned() })
+    }
+
+    fn whitening<'a>(&'a self, view: &'a KeptView) -> Result<&'a Whitening, SourceError> {
+        let too_few = || SourceError::Whitening { rows: view.matrix().len() };
+        view.whitening(self.generation.catalog().live()).ok_or_else(too_few)
+    }
+}
+
+fn incomplete(view: &KeptView) -> SourceError {
+    let (name, remedy) = (view.name().to_owned(), view.remedy().to_owned());
+    SourceError::Incomplete { name, missing: view.missing().len(), remedy }
+}
+
+fn fitting(rows: &FeatureRows, view: &KeptView) -> Result<(), SourceError> {
+    let (found, expected) = (rows.dimension(), view.matrix().dimension());
+    if found == expected { Ok(()) } else { Err(storage(WrongDimension { found, expected })) }
 }
 
 impl ExemplarSource for Snapshot {
@@ -31,27 +77,22 @@ impl ExemplarSource for Snapshot {
         self.present(ids)?;
         ids.par_iter()
             .map(|id| {
-                let bytes = self
-                    .stored
-                    .image_in(self.generation.catalog(), *id)
-                    .map_err(|source| SourceError::Storage(Box::new(source)))?;
+                let bytes = self.stored.image_in(self.generation.catalog(), *id).map_err(storage)?;
                 let bytes = bytes.ok_or(SourceError::Missing { id: *id })?;
-                Ok(decode(&bytes).map_err(|source| SourceError::Storage(Box::new(source)))?.image)
+                Ok(decode(&bytes).map_err(storage)?.image)
             })
             .collect()
     }
 
     fn rows(&self, view: &str, ids: &[ExemplarId]) -> Result<FeatureRows, SourceError> {
-        if view != View::CLEAN {
-            return Err(SourceError::View { name: view.to_owned() });
-        }
+        let view = self.view(view)?;
         self.present(ids)?;
-        let matrix = self.generation.clean();
+        let matrix = view.matrix();
         let mut values = Vec::with_capacity(ids.len() * matrix.dimension());
         for id in ids {
-            values.extend_from_slice(matrix.row(*id).ok_or(SourceError::Missing { id: *id })?);
+            values.extend_from_slice(matrix.row(*id).ok_or_else(|| incomplete(view))?);
         }
-        FeatureRows::new(matrix.dimension(), values).map_err(|source| SourceError::Storage(Box::new(source)))
+        FeatureRows::new(matrix.dimension(), values).map_err(storage)
     }
 
     fn labels(&self, ids: &[ExemplarId]) -> Result<Vec<Option<LabelId>>, SourceError> {
@@ -68,13 +109,35 @@ impl ExemplarSource for Snapshot {
     }
 
     fn whiten(&self, view: &str, rows: &FeatureRows) -> Result<FeatureRows, SourceError> {
-        if view != View::CLEAN {
-            return Err(SourceError::View { name: view.to_owned() });
-        }
-        let matrix = self.generation.clean();
-        let too_few = || SourceError::Whitening { rows: matrix.len() };
-        let whitening = self.generation.whitening().ok_or_else(too_few)?;
-        let refused = |source| SourceError::Storage(Box::new(source));
-        FeatureRows::new(matrix.dimension(), whitening.whiten(rows.values())).map_err(refused)
+        let view = self.view(view)?;
+        fitting(rows, view)?;
+        let whitened = self.whitening(view)?.whiten(rows.values());
+        FeatureRows::new(rows.dimension(), whitened).map_err(storage)
+    }
+
+    fn project(
+        &self,
+        view: &str,
+        space: Space,
+        directions: &FeatureRows,
+        ids: &[ExemplarId],
+    ) -> Result<FeatureRows, SourceError> {
+        let view = self.view(view)?;
+        fitting(directions, view)?;
+        self.present(ids)?;
+        let matrix = view.matrix();
+        let projection = match space {
+            Space::Raw => Projection::raw(matrix, directions.values()),
+            Space::Whitened => Projection::whitened(matrix, self.whitening(view)?, directions.values()),
+        };
+        let products = projection.of(ids).map_err(|_| incomplete(view))?;
+        FeatureRows::new(directions.len().max(1), products).map_err(storage)
+    }
+
+    fn generation(&self) -> Option<u64> {
+        Some(self.generation.number())
     }
 }
+
+#[cfg(test)]
+mod tests;

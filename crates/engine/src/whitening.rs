@@ -13,7 +13,7 @@ use crate::matrix::{Block, Matrix};
 /// Share of the mean variance added to the covariance's diagonal (METHOD: "shrink 0.01").
 pub const SHRINK: f64 = 0.01;
 
-/// Statistics of one generation's clean view.
+/// Statistics of one view in one generation.
 #[derive(Debug)]
 pub(crate) struct Whitening {
     mean: Vec<f32>,
@@ -73,6 +73,13 @@ impl Whitening {
         let norm = z.norm();
         let unit = if norm > 0.0 { z / norm } else { z };
         WhitenedQuery { direction: self.factor.tr_mul(&unit).as_slice().to_vec() }
+    }
+
+    /// Directions of the whitened space, row by row, in the space of raw rows: L^-T w for each w.
+    pub(crate) fn turned(&self, directions: &[f32]) -> Vec<f32> {
+        let dimension = self.mean.len();
+        let columns = DMatrix::from_column_slice(dimension, directions.len() / dimension, directions);
+        self.factor.tr_mul(&columns).as_slice().to_vec()
     }
 
     /// Columns are the whitened rows.

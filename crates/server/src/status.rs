@@ -71,7 +71,7 @@ fn lane(error: LaneError) -> Code {
 fn open(error: &OpenError) -> Code {
     match error {
         OpenError::Store(error) => store(error),
-        OpenError::Fingerprint { .. } => Code::FailedPrecondition,
+        OpenError::Fingerprint { .. } | OpenError::Views(_) => Code::FailedPrecondition,
         OpenError::Missing { .. } => Code::NotFound,
         OpenError::Load { source, .. } => read(source),
         OpenError::Rebuild { source, .. } => rebuild(source),
@@ -131,9 +131,10 @@ fn rebuild(error: &RebuildError) -> Code {
         RebuildError::Embed(error) => ingest(error),
         // An image that was decoded when it was stored.
         RebuildError::Decode { .. } => Code::DataLoss,
+        RebuildError::Views(_) => Code::FailedPrecondition,
         RebuildError::Read(error) => read(error),
         RebuildError::Store(error) => maintenance(error),
-        _ => Code::Internal,
+        RebuildError::Derive(_) | _ => Code::Internal,
     }
 }
 
@@ -145,6 +146,7 @@ fn maintenance(error: &MaintenanceError) -> Code {
         MaintenanceError::Write(error) => write(error),
         MaintenanceError::OtherRebuild { .. }
         | MaintenanceError::NoModel { .. }
+        | MaintenanceError::NoView { .. }
         | MaintenanceError::Incomplete { .. } => Code::FailedPrecondition,
         MaintenanceError::Copy(_) | MaintenanceError::File(_) | _ => Code::Internal,
     }
@@ -156,13 +158,19 @@ fn search(error: &SearchError) -> Code {
         SearchError::Hits { .. }
         | SearchError::Shortlist { .. }
         | SearchError::UnknownReranker { .. }
+        | SearchError::UnknownView { .. }
+        | SearchError::ViewTwice { .. }
+        | SearchError::ViewMetric { .. }
         | SearchError::TooManyCandidates { .. }
         | SearchError::Parameter(_) => Code::InvalidArgument,
+        SearchError::IncompleteView { .. } => Code::FailedPrecondition,
         // A step limit is the caller's own, like a time limit.
         SearchError::Stopped(Completion::Deadline | Completion::StepLimit) => Code::DeadlineExceeded,
         SearchError::Stopped(Completion::Cancelled) => Code::Cancelled,
         SearchError::Read(error) => read(error),
-        SearchError::Stopped(Completion::Complete) | SearchError::Embed(_) | _ => Code::Internal,
+        SearchError::Stopped(Completion::Complete) | SearchError::Embed(_) | SearchError::Derive(_) | _ => {
+            Code::Internal
+        }
     }
 }
 
@@ -182,7 +190,11 @@ fn ingest(error: &IngestError) -> Code {
         IngestError::Write(error) => write(error),
         IngestError::Read(error) => read(error),
         // It was decoded once before, so the caller is not to blame.
-        IngestError::Decode(_) | IngestError::Embed(_) | IngestError::Rows { .. } | _ => Code::Internal,
+        IngestError::Decode(_)
+        | IngestError::Embed(_)
+        | IngestError::Derive(_)
+        | IngestError::Rows { .. }
+        | _ => Code::Internal,
     }
 }
 

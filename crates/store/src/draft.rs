@@ -212,6 +212,18 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Removes rows of a view, and notes that those exemplars which are there have none any more; gives their number.
+    pub(crate) fn remove_rows(&mut self, number: u16, ids: &[ExemplarId]) -> u64 {
+        let mut of_exemplars = 0;
+        for &id in ids {
+            self.remove_key(key::row(number, id));
+            if self.catalog.live.contains(id) && self.set_absent(number, id, true) {
+                of_exemplars += 1;
+            }
+        }
+        of_exemplars
+    }
+
     /// Forgets a view whose rows are gone.
     pub(crate) fn forget_view(&mut self, number: u16) {
         if let Some(entry) = Arc::make_mut(&mut self.catalog.views).remove(&number) {

@@ -323,6 +323,12 @@ pub enum MaintenanceError {
         /// What to do.
         remedy: &'static str,
     },
+    /// The model has no such view, or it is the clean one, which stays.
+    #[error("\"{name}\" is no view that can be removed; the collection's list of views has their names")]
+    NoView {
+        /// The name given.
+        name: String,
+    },
     /// Exemplars have no row of the model.
     #[error(
         "{missing} exemplars have no row of {model}; complete them with `lookalike rebuild` and that model"

@@ -17,7 +17,7 @@ pub(crate) fn description(collection: &Collection) -> Result<proto::CollectionDe
         image_bytes: stats.image_bytes,
         disk_bytes: stats.disk_bytes,
         batches: stats.batches,
-        views: stats.views,
+        views: served_views(collection),
         fingerprint: Some(fingerprint(&collection.fingerprint())),
         durability: durability.into(),
         rerankers: collection
@@ -26,6 +26,11 @@ pub(crate) fn description(collection: &Collection) -> Result<proto::CollectionDe
             .map(|reranker| self::reranker(reranker.describe()))
             .collect(),
     })
+}
+
+/// The views that a search may name.
+fn served_views(collection: &Collection) -> Vec<String> {
+    collection.views().into_iter().filter(|view| view.is_declared).map(|view| view.name).collect()
 }
 
 pub(crate) fn fingerprint(fingerprint: &Fingerprint) -> proto::Fingerprint {

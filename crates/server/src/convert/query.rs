@@ -18,6 +18,7 @@ pub(crate) fn query(
         query.hits = hits as usize;
     }
     query.metric = metric(request.metric)?;
+    query.views = request.views;
     if !request.filter.is_empty() {
         query.filter = Some(request.filter.parse()?);
     }

@@ -65,7 +65,7 @@ pub struct CollectionDescription {
     /// Batches written since it was made.
     #[prost(uint64, tag = "6")]
     pub batches: u64,
-    /// Names of its feature views, ascending.
+    /// Names of the feature views that are served: `clean`, and those that the registered rerankers declare.
     #[prost(string, repeated, tag = "7")]
     pub views: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The model that made its features.
@@ -310,6 +310,11 @@ pub struct SearchRequest {
     /// Steps the reranker may take; what a step is, the reranker says. No limit if it is not set.
     #[prost(uint64, optional, tag = "10")]
     pub step_limit: ::core::option::Option<u64>,
+    /// Views that the shortlist compares in; the clean one if there is none. With the metric whitened they may be any of
+    /// `CollectionDescription.views`, none twice: the score is the sum of the whitened cosines in them. The other metrics
+    /// know the view `clean` alone.
+    #[prost(string, repeated, tag = "11")]
+    pub views: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Rerank {
@@ -391,10 +396,11 @@ pub struct Hit {
 /// What one stage thought of a hit.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StageScore {
-    /// `shortlist` or `score`.
+    /// `shortlist`, the word of a stage of the reranker, or `score` for what the reranker made of them.
     #[prost(string, tag = "1")]
     pub stage: ::prost::alloc::string::String,
-    /// Metric or reranker that made the score.
+    /// Metric or reranker that made the score; with other views than the clean one, the metric names them:
+    /// `whitened(clean+blur)`.
     #[prost(string, tag = "2")]
     pub ranking: ::prost::alloc::string::String,
     #[prost(float, tag = "3")]

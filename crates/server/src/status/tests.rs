@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use lookalike::plugin_api::{Digest, Fingerprint, ParameterError};
-use lookalike::{FilterError, FolderError, IngestError};
+use lookalike::{DeriveError, FilterError, FolderError, IngestError, ViewsError};
 
 use super::*;
 use crate::failure::Malformed;
@@ -93,6 +93,34 @@ fn every_failure_has_its_code() {
         (IngestError::Write(WriteError::IdsExhausted).into(), Code::FailedPrecondition),
         (IngestError::Decode(DecodeError::TooLarge { found: 1 }).into(), Code::Internal),
         (IngestError::Rows { found_rows: 1, found: 1, images: 2, expected: 1 }.into(), Code::Internal),
+    ];
+    for (failure, expected) in table {
+        let name = format!("{failure:?}");
+        assert_eq!(Status::from(failure).code(), expected, "{name}");
+    }
+}
+
+#[test]
+fn failures_of_views_have_theirs() {
+    let derive = || DeriveError::Rows { view: text("a"), found_rows: 1, found: 1, images: 2, expected: 1 };
+    let rebuild = |source| Failure::Open(OpenError::Rebuild { collection: text("a"), source });
+    let table: Vec<(Failure, Code)> = vec![
+        (search(SearchError::UnknownView { name: text("a"), known: text("clean") }), Code::InvalidArgument),
+        (search(SearchError::ViewTwice { name: text("a") }), Code::InvalidArgument),
+        (
+            search(SearchError::ViewMetric { metric: lookalike::Metric::L2, views: text("a") }),
+            Code::InvalidArgument,
+        ),
+        (
+            search(SearchError::IncompleteView { name: text("a"), missing: 1, remedy: "b" }),
+            Code::FailedPrecondition,
+        ),
+        (search(derive().into()), Code::Internal),
+        (IngestError::Derive(derive()).into(), Code::Internal),
+        (rebuild(RebuildError::Derive(derive())), Code::Internal),
+        (rebuild(ViewsError::TooMany { found: 99 }.into()), Code::FailedPrecondition),
+        (Failure::Open(ViewsError::TooMany { found: 99 }.into()), Code::FailedPrecondition),
+        (rebuild(MaintenanceError::NoView { name: text("a") }.into()), Code::FailedPrecondition),
     ];
     for (failure, expected) in table {
         let name = format!("{failure:?}");

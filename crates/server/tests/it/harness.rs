@@ -6,6 +6,7 @@ use hyper_util::rt::TokioIo;
 use lookalike::plugin_api::{
     Budget, Completion, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image, ParameterKind,
     ParameterSpec, ParameterValue, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, View,
+    ViewId,
 };
 use lookalike::{Database, StoreConfig, encode_png};
 use server::proto::lookalike_client::LookalikeClient;
@@ -198,17 +199,22 @@ impl Embedder for Thumbnails {
         self.gate.pass();
         let mut values = Vec::new();
         for image in images {
-            let mut sums = [0.0_f32; 16];
-            for (i, sample) in image.samples().iter().enumerate() {
-                let pixel = i / image.channels();
-                let (y, x) = (pixel / image.width(), pixel % image.width());
-                sums[y * 4 / image.height() * 4 + x * 4 / image.width()] += f32::from(*sample);
-            }
-            let per_cell = image.samples().len() as f32 / 16.0;
-            values.extend(sums.map(|sum| sum / per_cell));
+            values.extend(cells(image));
         }
         FeatureRows::new(16, values).map_err(EmbedError::new)
     }
+}
+
+/// Mean sample in each of 4 x 4 cells of an image.
+fn cells(image: &Image) -> [f32; 16] {
+    let mut sums = [0.0_f32; 16];
+    for (i, sample) in image.samples().iter().enumerate() {
+        let pixel = i / image.channels();
+        let (y, x) = (pixel / image.width(), pixel % image.width());
+        sums[y * 4 / image.height() * 4 + x * 4 / image.width()] += f32::from(*sample);
+    }
+    let per_cell = image.samples().len() as f32 / 16.0;
+    sums.map(|sum| sum / per_cell)
 }
 
 /// Prefers bright exemplars; one step per candidate.
@@ -227,7 +233,7 @@ impl Brightest {
                 default: ParameterValue::Number(1.0),
                 help: "factor on the score",
             }],
-            views: Vec::new(),
+            views: vec![View { id: ViewId(Digest([9; 32])), name: "squared".to_owned() }],
         })
     }
 }
@@ -237,8 +243,10 @@ impl Reranker for Brightest {
         &self.0
     }
 
-    fn derive(&self, view: &View, _images: &[Image]) -> Result<FeatureRows, RerankError> {
-        Err(RerankError::UnknownView { name: view.name.clone() })
+    fn derive(&self, _view: &View, images: &[Image]) -> Result<FeatureRows, RerankError> {
+        let values = images.iter().flat_map(|image| cells(image).map(|cell| cell * cell)).collect();
+        FeatureRows::new(16, values)
+            .map_err(|source| RerankError::Model { stage: "embed", source: Box::new(source) })
     }
 
     fn rerank(&self, job: &RerankJob<'_>, budget: &Budget) -> Result<RerankScores, RerankError> {

@@ -69,6 +69,19 @@ async fn an_answer_is_that_of_the_library() {
 }
 
 #[tokio::test]
+async fn a_shortlist_in_several_views_is_that_of_the_library() {
+    let harness = Harness::start(ServerConfig::default());
+    let mut client = harness.filled().await;
+    let views = vec!["clean".to_owned(), "squared".to_owned()];
+    let found = client.search(proto::SearchRequest { views: views.clone(), ..request() }).await.unwrap();
+    let found = found.into_inner();
+    let query = Query { views, ..Query::encoded(png(70)) };
+    let expected = harness.database.collection("glyphs").unwrap().search(&query).unwrap();
+    assert_eq!(keys(&found), expected.hits.iter().map(|hit| hit.key.as_str()).collect::<Vec<_>>());
+    assert_eq!(found.hits[0].stages[0].ranking, "whitened(clean+squared)");
+}
+
+#[tokio::test]
 async fn a_reranked_answer_shows_stages_artifacts_and_status() {
     let harness = Harness::start(ServerConfig::default());
     let mut client = harness.filled().await;
@@ -147,6 +160,7 @@ async fn what_the_caller_got_wrong_is_said_in_one_line() {
         (proto::SearchRequest { hits: Some(0), ..request() }, "0 hits asked for"),
         (proto::SearchRequest { metric: 77, ..request() }, "metric 77 is unknown"),
         (proto::SearchRequest { rerank: Some(rerank("tarot")), ..request() }, "brightest, patient"),
+        (proto::SearchRequest { views: vec!["x-ray".to_owned()], ..request() }, "clean, squared"),
         (proto::SearchRequest { rerank: Some(wrong_parameter), ..request() }, "known are gain"),
     ];
     for (request, part) in wrong {

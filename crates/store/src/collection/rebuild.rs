@@ -147,6 +147,44 @@ impl Collection {
         self.remove_dropped()
     }
 
+    /// Removes the rows of a view of a model, a few thousand in a batch, and then its name; gives the number of
+    /// exemplars that had one. What a crash interrupts is a view that lacks rows, and the same call goes on from there.
+    ///
+    /// # Errors
+    ///
+    /// [`MaintenanceError::NoView`] when the model has no such view, and for the clean one, without which an exemplar
+    /// cannot be stored; a failed write.
+    pub fn drop_view(&self, model: u16, view: &str) -> Result<u64, MaintenanceError> {
+        let number = self.catalog().view_number(model, view).filter(|_| view != View::CLEAN);
+        let number = number.ok_or_else(|| MaintenanceError::NoView { name: view.to_owned() })?;
+        let mut removed = 0;
+        loop {
+            // Rows are looked for where nobody else can write: one that came in between would stay behind.
+            let (outcome, ..) = self.commit(|draft| {
+                if draft.catalog().view_number(model, view) != Some(number) {
+                    return Ok(Ok((0, 0)));
+                }
+                let keys = match self.some_rows(number) {
+                    Ok(keys) => keys,
+                    Err(error) => return Ok(Err(error)),
+                };
+                if keys.is_empty() {
+                    draft.forget_view(number);
+                }
+                let ids: Vec<ExemplarId> = keys.iter().filter_map(|key| key::id_of_row(key)).collect();
+                Ok(Ok((ids.len(), draft.remove_rows(number, &ids))))
+            })?;
+            let (keys, of_exemplars) = outcome?;
+            if keys == 0 {
+                break;
+            }
+            removed += of_exemplars;
+        }
+        self.flush()?;
+        self.shelf.forget(number);
+        Ok(removed)
+    }
+
     fn edit_models<T>(
         &self,
         edit: impl FnOnce(&mut Models) -> Result<(T, bool), MaintenanceError>,

@@ -126,3 +126,27 @@ fn rows_that_do_not_fit_the_model_are_refused_and_known_rows_stay() {
     // The current model's rows are those of its exemplars.
     assert_eq!(things.begin_rebuild(&fingerprint()).unwrap(), things.catalog().current_model());
 }
+
+#[test]
+fn a_dropped_view_leaves_nothing_behind_and_may_come_again() {
+    let (_folder, root) = place();
+    let (store, things) = create(&root);
+    fill(&things);
+    let model = things.catalog().current_model();
+    let rows: Vec<_> = (0..18).map(|id| (id, row(id.into()))).collect();
+    things.write_rows(model, "blur", &rows).unwrap();
+    things.write(deletes(&["k3"])).unwrap();
+    assert_eq!(things.drop_view(model, "blur").unwrap(), 17);
+    assert_eq!(things.catalog().views(), ["clean"]);
+    assert!(things.verify(&mut |_| {}).unwrap().is_clean());
+    for name in ["blur", "clean"] {
+        let error = things.drop_view(model, name).unwrap_err();
+        assert!(matches!(error, MaintenanceError::NoView { .. }), "{error}");
+    }
+    drop((store, things));
+    let (_store, things) = open(&root);
+    assert_eq!(things.write_rows(model, "blur", &[(4, row(7))]).unwrap(), 1);
+    assert_eq!(things.rows("blur", &[4]).unwrap().row(0), row(7));
+    assert_eq!(things.catalog().without_row(model, "blur").len(), 18);
+    assert!(things.verify(&mut |_| {}).unwrap().is_clean());
+}
