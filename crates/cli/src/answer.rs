@@ -48,6 +48,16 @@ struct HitReport {
     stage: &'static str,
     /// Place in the shortlist.
     shortlist_rank: Option<usize>,
+    /// What every stage thought of it.
+    stages: Vec<StageReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct StageReport {
+    stage: &'static str,
+    ranking: String,
+    score: f32,
+    rank: usize,
 }
 
 impl RankingReport {
@@ -141,6 +151,16 @@ impl HitReport {
                 .iter()
                 .find(|stage| stage.stage == "shortlist")
                 .map(|stage| stage.rank),
+            stages: hit
+                .stages
+                .iter()
+                .map(|stage| StageReport {
+                    stage: stage.stage,
+                    ranking: stage.ranking.clone(),
+                    score: stage.score,
+                    rank: stage.rank,
+                })
+                .collect(),
         }
     }
 }

@@ -1,17 +1,22 @@
 //! What was typed. What it means is decided by each command.
 
+mod trigger;
+mod view;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use lookalike::{DuplicatePolicy, StoreConfig, WriteMode};
-use tmm::MOST_GLOBAL_IMAGES;
 use vision::Device;
 
 use crate::ingest::Tag;
 use crate::ranking::Rankings;
 use crate::search::Setting;
 use crate::source::{Disturb, InputSize};
+
+pub(crate) use trigger::{TriggerArgs, TriggerCommand, TriggerFitArgs, TriggerKindName, TriggerShowArgs};
+pub(crate) use view::{ViewAddArgs, ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 nothing found, or by verify something wrong, 2 error.";
 
@@ -103,6 +108,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Store the images of a Parquet file
     Import(ImportArgs),
+    /// Keep the images under further fixed transformations, for rankings that see more
+    View(ViewArgs),
     /// Make triggers that many searches share, and look at them
     Trigger(TriggerArgs),
     /// Train the small network that this program ships with
@@ -273,6 +280,9 @@ pub(crate) struct SearchArgs {
     /// Rankings: l2, cosine, whitened, tmm, or all [default: whitened; with --html all]
     #[arg(long, value_name = "NAME,...")]
     pub(crate) rank: Option<Rankings>,
+    /// Views whose whitened cosines are summed, for instance clean,soft; see "lookalike view list" [default: clean]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) views: Vec<String>,
     /// Candidates that tmm scores, the best by the whitened metric
     #[arg(long, value_name = "M", default_value_t = lookalike::DEFAULT_CANDIDATES)]
     pub(crate) shortlist: usize,
@@ -436,67 +446,6 @@ pub(crate) struct ImportArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) storing: StoringArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TriggerArgs {
-    #[command(subcommand)]
-    pub(crate) command: TriggerCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TriggerCommand {
-    /// Fit a trigger to images of a collection, and keep it in a file
-    Fit(TriggerFitArgs),
-    /// Show what is in a trigger's file
-    Show(TriggerShowArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TriggerFitArgs {
-    /// The database's directory
-    pub(crate) db: PathBuf,
-    /// Which trigger to make
-    #[arg(long)]
-    pub(crate) kind: TriggerKindName,
-    /// Images of the collection to fit it to, a sample by the seed [default: 1024, or all if there are fewer]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=MOST_GLOBAL_IMAGES as u64))]
-    pub(crate) images: Option<u64>,
-    /// Updates at most [default: 300]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    pub(crate) steps: Option<u32>,
-    /// Learning rate, 1e-6 to 1 [default: 0.015]
-    #[arg(long, value_name = "RATE")]
-    pub(crate) learning_rate: Option<f64>,
-    /// Seed of sample, first values and batches
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    pub(crate) seed: u64,
-    /// The file to write, which must not be there yet
-    #[arg(long, value_name = "FILE.safetensors")]
-    pub(crate) out: PathBuf,
-}
-
-/// Triggers that belong to no single query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TriggerKindName {
-    /// Fitted to leave the model's answers for all images as they are
-    Global,
-    /// A checkerboard in the top left corner; nothing is fitted
-    FixedPatch,
-    /// The top left corner, fitted like global
-    VariablePatch,
-    /// Random values from the seed; nothing is fitted
-    Random,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TriggerShowArgs {
-    /// The trigger's file
-    #[arg(value_name = "FILE.safetensors")]
-    pub(crate) file: PathBuf,
-    /// Write the trigger as an image to this file, which must not be there yet
-    #[arg(long, value_name = "OUT.png")]
-    pub(crate) png: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

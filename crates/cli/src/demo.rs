@@ -33,6 +33,7 @@ use crate::html::Card;
 use crate::ingest::tag_value;
 use crate::init;
 use crate::model_files::ModelFiles;
+use crate::models::Models;
 use crate::opened::{Opened, compute};
 use crate::output::{Output, grouped};
 use crate::progress::Progress;
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &DemoArgs, global: &GlobalArgs, output: Output) -> anyho
     let model = Arc::new(files.load(compute(global))?);
     init::create(home.path(), &files, &model, global)?;
     let database = Database::open(home.path(), Arc::<Model>::clone(&model), StoreConfig::default())?;
-    let opened = Opened::with(database, model)?;
+    let opened = Opened::with(database, model, Models::of(home.path(), global))?;
     let collection = opened.database.collection(global.collection())?;
 
     output.line(&format!("drawing and storing {} glyphs ...", grouped(args.count)))?;

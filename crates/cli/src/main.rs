@@ -17,6 +17,7 @@ mod html;
 mod import;
 mod ingest;
 mod init;
+mod kept_views;
 mod migrate;
 mod model_files;
 mod models;
@@ -35,6 +36,7 @@ mod stats;
 mod train;
 mod trigger;
 mod verify;
+mod view;
 mod whole_file;
 
 use std::io::{self, Write};
@@ -91,6 +93,7 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
         Command::Migrate(args) => migrate::run(args, global, output),
         Command::Export(args) => export::run(args, global, output),
         Command::Import(args) => import::run(args, global, output),
+        Command::View(args) => view::run(args, global, output),
         Command::Trigger(args) => trigger::run(args, global, output),
         Command::Train(args) => train::run(args, global, output),
         Command::Demo(args) => demo::run(args, global, output),

@@ -4,6 +4,7 @@
 //! ```text
 //! models/NAME/weights.safetensors    NAME is made of the fingerprint
 //! models/NAME/weights.json
+//! models/NAME/views.json             and the triggers that it names, where views beside the clean one are kept
 //! ```
 //!
 //! The weights are written last: a folder without them is no model. Databases of format 1 have one model, in `model`.
@@ -16,9 +17,11 @@ use anyhow::Context;
 use lookalike::ModelRole;
 use lookalike::plugin_api::Fingerprint;
 use store::{Catalog, Store};
+use tmm::{TmmView, Transformation};
 use vision::{ComputeConfig, Model, ModelManifest};
 
 use crate::args::GlobalArgs;
+use crate::kept_views;
 use crate::model_files::ModelFiles;
 use crate::opened::compute;
 use crate::whole_file;
@@ -136,7 +139,8 @@ impl Models {
         let mut files = Vec::new();
         for folder in self.folders()? {
             let weights = folder.join(WEIGHTS);
-            for path in [ModelManifest::path_beside(&weights), weights] {
+            let views = kept_views::files(&folder)?;
+            for path in views.into_iter().chain([ModelManifest::path_beside(&weights), weights]) {
                 let name = path.strip_prefix(&self.database)?.iter().map(|part| part.to_string_lossy());
                 files.push((name.collect::<Vec<_>>().join("/"), path.clone()));
             }
@@ -155,6 +159,29 @@ impl Models {
             fs::read(&from).and_then(|bytes| whole_file::write(&to, &bytes)).with_context(failed)?;
         }
         Ok(())
+    }
+
+    /// The views that a model's rows are kept in beside the clean one.
+    pub(crate) fn views(&self, fingerprint: &Fingerprint) -> anyhow::Result<Vec<TmmView>> {
+        kept_views::load(&self.folder(fingerprint))
+    }
+
+    /// Keeps these views of a model from now on.
+    pub(crate) fn save_views(&self, fingerprint: &Fingerprint, views: &[TmmView]) -> anyhow::Result<()> {
+        let folder = self.folder(fingerprint);
+        fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        kept_views::save(&folder, views)
+    }
+
+    /// Gives a model the views of the one that it takes the place of, unless it has its own. Triggers stay behind: they
+    /// are fitted to their model.
+    pub(crate) fn hand_on_views(&self, from: &Fingerprint, to: &Fingerprint) -> anyhow::Result<()> {
+        if from == to || kept_views::is_kept(&self.folder(to)) {
+            return Ok(());
+        }
+        let mut views = self.views(from)?;
+        views.retain(|view| !matches!(view.transformation(), Transformation::Trigger { .. }));
+        if views.is_empty() { Ok(()) } else { self.save_views(to, &views) }
     }
 
     /// Path of the weights of a model.

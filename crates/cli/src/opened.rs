@@ -7,7 +7,7 @@ use anyhow::Context;
 use lookalike::plugin_api::Fingerprint;
 use lookalike::{Collection, Database, OpenError, StoreConfig};
 use store::Store;
-use tmm::{TmmConfig, TmmReranker};
+use tmm::{TmmConfig, TmmReranker, TmmView};
 use vision::{ComputeConfig, Model};
 
 use crate::args::{DEFAULT_COLLECTION, GlobalArgs};
@@ -18,6 +18,9 @@ use crate::models::Models;
 pub(crate) struct Opened {
     pub(crate) database: Database,
     pub(crate) model: Arc<Model>,
+    /// The views that it keeps beside the clean one.
+    pub(crate) views: Vec<TmmView>,
+    models: Models,
 }
 
 impl Opened {
@@ -32,7 +35,9 @@ impl Opened {
             })?,
         };
         let model = Arc::new(model);
-        Self::with(Database::of_store(store, Arc::<Model>::clone(&model)), model)
+        let views = models.views(model.fingerprint())?;
+        let database = Database::of_store(store, Arc::<Model>::clone(&model));
+        Self { database, model, views: Vec::new(), models }.declare(views)
     }
 
     /// Opens the database together with the collection that the command works on.
@@ -52,10 +57,28 @@ impl Opened {
     }
 
     /// The same with a database that was just made.
-    pub(crate) fn with(database: Database, model: Arc<Model>) -> anyhow::Result<Self> {
-        let reranker = TmmReranker::new(Arc::clone(&model), TmmConfig::default())?;
-        Ok(Self { database: database.with_reranker(Arc::new(reranker)), model })
+    pub(crate) fn with(database: Database, model: Arc<Model>, models: Models) -> anyhow::Result<Self> {
+        Self { database, model, views: Vec::new(), models }.declare(Vec::new())
     }
+
+    /// The same database, keeping these views from now on. No collection of it is open yet.
+    pub(crate) fn with_views(self, views: Vec<TmmView>) -> anyhow::Result<Self> {
+        let opened = self.declare(views)?;
+        opened.models.save_views(opened.model.fingerprint(), &opened.views)?;
+        Ok(opened)
+    }
+
+    fn declare(self, views: Vec<TmmView>) -> anyhow::Result<Self> {
+        let reranker = reranker(&self.model, views.clone())?;
+        // Of two rerankers with one name the later counts.
+        Ok(Self { database: self.database.with_reranker(reranker), views, ..self })
+    }
+}
+
+/// The reranker of every database that this program opens.
+pub(crate) fn reranker(model: &Arc<Model>, views: Vec<TmmView>) -> anyhow::Result<Arc<TmmReranker>> {
+    let reranker = TmmReranker::new(Arc::clone(model), TmmConfig::default())?;
+    Ok(Arc::new(reranker.with_views(views)?))
 }
 
 /// The model of the collection that is named, else of the usual one, else of the first; `None` if there is none.

@@ -14,7 +14,7 @@ use crate::Ending;
 use crate::args::{GlobalArgs, RebuildArgs};
 use crate::model_files::ModelFiles;
 use crate::models::Models;
-use crate::opened::{chosen, compute};
+use crate::opened::{chosen, compute, reranker};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::rebuild::report::{AbandonReport, Estimate, EstimateReport, RebuildOutcome, Rebuilt};
@@ -41,8 +41,13 @@ pub(crate) fn run(args: &RebuildArgs, global: &GlobalArgs, output: Output) -> an
             // Before the first row is made: a kill must not leave rows whose model is nowhere.
             models.save(files, model.fingerprint())?;
         }
+        for (model, tasks) in &plan.0 {
+            for task in tasks {
+                models.hand_on_views(&task.served, model.fingerprint())?;
+            }
+        }
     }
-    if args.dry_run { plan.estimate(store, output) } else { plan.carry_out(store, &models, output) }
+    if args.dry_run { plan.estimate(store, &models, output) } else { plan.carry_out(store, &models, output) }
 }
 
 /// Which collections are embedded by which model.
@@ -94,10 +99,10 @@ impl Plan {
         Ok(Self(plan))
     }
 
-    fn estimate(self, store: Store, output: Output) -> anyhow::Result<Ending> {
+    fn estimate(self, store: Store, models: &Models, output: Output) -> anyhow::Result<Ending> {
         let root = store.root().to_owned();
         let mut collections = Vec::new();
-        self.each(store, |database, model, task| {
+        self.each(store, models, |database, model, task| {
             let estimate = database.estimate_rebuild(&task.name)?;
             collections.push(Estimate::of(task.name, &task.served, model, &estimate));
             Ok(())
@@ -109,7 +114,7 @@ impl Plan {
     fn carry_out(self, store: Store, models: &Models, output: Output) -> anyhow::Result<Ending> {
         let root = store.root().to_owned();
         let mut collections = Vec::new();
-        let store = self.each(store, |database, model, task| {
+        let store = self.each(store, models, |database, model, task| {
             let mut progress = Progress::rated("rebuild");
             let report = database.rebuild(&task.name, &Budget::unlimited(), &mut |now| {
                 progress.at_rate(now.done, now.total, now.images_per_second, now.remaining);
@@ -126,10 +131,12 @@ impl Plan {
     fn each(
         self,
         mut store: Store,
+        models: &Models,
         mut work: impl FnMut(&Database, &Fingerprint, Task) -> anyhow::Result<()>,
     ) -> anyhow::Result<Store> {
         for (model, tasks) in self.0 {
-            let database = Database::of_store(store, Arc::<Model>::clone(&model));
+            let reranker = reranker(&model, models.views(model.fingerprint())?)?;
+            let database = Database::of_store(store, Arc::<Model>::clone(&model)).with_reranker(reranker);
             for task in tasks {
                 work(&database, model.fingerprint(), task)?;
             }

@@ -56,6 +56,8 @@ struct Plan {
     filter: Option<Filter>,
     candidates: Candidates,
     parameters: Parameters,
+    /// Views of the whitened metric; none is the clean one.
+    views: Vec<String>,
     seed: u64,
     time_limit: Option<Duration>,
     /// What a page says about it: name and value.
@@ -71,6 +73,10 @@ impl Plan {
         };
         let seconds =
             |seconds| Duration::try_from_secs_f64(seconds).context("--time-limit is no length of time");
+        anyhow::ensure!(
+            args.views.is_empty() || rankings.iter().any(|ranking| ranking.metric() == Metric::Whitened),
+            "--views are summed by the whitened metric; add --rank whitened or --rank tmm"
+        );
         let disturbances: Vec<Disturbance> = args.disturb.iter().map(|disturb| disturb.0).collect();
         Ok(Self {
             asked: Asked::find(&args.image, args.from.as_deref())?.disturbed(&disturbances, args.seed),
@@ -82,6 +88,7 @@ impl Plan {
             parameters: Parameters(
                 args.set.iter().map(|set| (set.name.clone(), set.value.clone())).collect(),
             ),
+            views: args.views.clone(),
             seed: args.seed,
             time_limit: args.time_limit.map(seconds).transpose()?,
             settings: settings(args),
@@ -95,7 +102,7 @@ impl Plan {
             label: self.label.clone(),
             hits: self.hits,
             metric: ranking.metric(),
-            views: Vec::new(),
+            views: if ranking.metric() == Metric::Whitened { self.views.clone() } else { Vec::new() },
             filter: self.filter.clone(),
             rerank: ranking.rerank(self.candidates, &self.parameters),
             seed: self.seed,
@@ -147,6 +154,9 @@ fn settings(args: &SearchArgs) -> Vec<(String, String)> {
         ("tmm scores".to_owned(), candidates),
         ("seed".to_owned(), args.seed.to_string()),
     ];
+    if !args.views.is_empty() {
+        settings.push(("views".to_owned(), args.views.join(", ")));
+    }
     settings.extend(args.set.iter().map(|set| (set.name.clone(), set.value.to_string())));
     settings.extend(args.filter.clone().map(|filter| ("filter".to_owned(), filter)));
     settings.extend(args.time_limit.map(|limit| ("time limit".to_owned(), format!("{limit} s"))));

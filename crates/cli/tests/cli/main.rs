@@ -1,7 +1,8 @@
 //! The binary as a user meets it: output, exit codes and the one line that says what is wrong.
 //!
 //! Contents: a round trip through every command; `--json`; the demonstration; what each kind of bad input gets. What
-//! keeps a database in order is in `keeping`, what changes its model in `models`, shared triggers in `trigger`.
+//! keeps a database in order is in `keeping`, what changes its model in `models`, shared triggers in `trigger`, views
+//! in `view`.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
@@ -9,6 +10,7 @@ mod bench;
 mod keeping;
 mod models;
 mod trigger;
+mod view;
 
 use std::fs;
 use std::process::{Command, Stdio};
