@@ -117,8 +117,9 @@ pub trait ExemplarSource: Send + Sync {
     /// The user's word for a label.
     fn label_name(&self, label: LabelId) -> Option<&str>;
 
-    /// A sample of at most `size` exemplars that stands for the whole collection, spread evenly over the labels,
-    /// ascending. It depends on the generation and the seed alone.
+    /// A sample of at most `size` exemplars that stands for the whole collection, spread evenly over the labels. It
+    /// depends on the generation and the seed alone, and had better not depend on the order in which exemplars were
+    /// stored: a reranker trains on it in the order given.
     fn background(&self, size: usize, seed: u64) -> Vec<ExemplarId>;
 
     /// `rows` of a view, centred and whitened with the shrunk covariance of the collection's rows in that view: the

@@ -6,6 +6,7 @@
 //! | `ranking` | shortlists equal brute force and the golden scores; filters; ties |
 //! | `ingest` | idempotence, upserts, refusals, generations, another model |
 //! | `glyphs` | the whole product on drawn glyphs with the shipped network |
+//! | `determinism` | equal queries on equal data give equal bits, whatever happens beside them |
 //! | `edges` | odd queries and odd collections, with the method on |
 //! | `mnist` | the whole product on real digits; skipped where the data is absent |
 
@@ -17,6 +18,7 @@
     reason = "a test says what it expects by failing, and why it is skipped on standard error"
 )]
 
+mod determinism;
 mod edges;
 mod glyphs;
 mod ingest;

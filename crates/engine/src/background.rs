@@ -1,37 +1,43 @@
 //! The background sample: a few exemplars that stand for the whole collection in a reranker's fine-tuning.
 
+use std::collections::BTreeMap;
+
 use plugin_api::{ExemplarId, SplitMix64};
+use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use crate::generation::Generation;
+use crate::matrix::row_hash;
 
-/// At most `size` live exemplars, ascending, spread evenly over the labels (no label counts as one more label).
+/// At most `size` live exemplars, spread evenly over the labels (no label counts as one more label).
 ///
-/// Which exemplars of a label are taken depends on the seed and their ids alone, and labels take turns, so a small
-/// class is represented fully before a large one gets a second share.
+/// Which exemplars of a label are taken, and the order of all, depend on the seed and their clean rows alone, not on
+/// when they were stored. Labels take turns, so a small class is represented fully before a large one gets a second
+/// share.
 pub(crate) fn background(generation: &Generation, size: usize, seed: u64) -> Vec<ExemplarId> {
     let catalog = generation.catalog();
     let all = sampled(generation);
-    if size as u64 >= all.len() {
-        return all.iter().collect();
+    let keyed = shuffled(generation, &all, seed);
+    if size >= keyed.len() {
+        return keyed.into_iter().map(|(_, id)| id).collect();
     }
-    let unlabelled = catalog.labels().fold(all.clone(), |rest, (_, _, members)| rest - members);
-    let mut strata: Vec<Vec<ExemplarId>> = catalog
-        .labels()
-        .map(|(_, _, members)| shuffled((members & &all).iter(), seed))
-        .chain([shuffled(unlabelled.iter(), seed)])
-        .collect();
+    // By name, because the numbers of labels tell which came first.
+    let mut strata: BTreeMap<Option<&str>, Vec<(u64, ExemplarId)>> = BTreeMap::new();
+    for entry in keyed {
+        let label = catalog.label_of(entry.1).and_then(|label| catalog.label_name(label));
+        strata.entry(label).or_default().push(entry);
+    }
     let mut sample = Vec::with_capacity(size);
     while sample.len() < size {
         let before = sample.len();
         let free = size - before;
-        sample.extend(strata.iter_mut().filter_map(Vec::pop).take(free));
+        sample.extend(strata.values_mut().filter_map(Vec::pop).take(free));
         if sample.len() == before {
             break;
         }
     }
     sample.sort_unstable();
-    sample
+    sample.into_iter().map(|(_, id)| id).collect()
 }
 
 /// The ids that can be in a sample.
@@ -39,11 +45,20 @@ fn sampled(generation: &Generation) -> RoaringBitmap {
     generation.catalog().live() - generation.without_row()
 }
 
-fn shuffled(ids: impl Iterator<Item = ExemplarId>, seed: u64) -> Vec<ExemplarId> {
-    let mut keyed: Vec<(u64, ExemplarId)> =
-        ids.map(|id| (hashed(seed ^ hashed(u64::from(id))), id)).collect();
-    keyed.sort_unstable();
-    keyed.into_iter().map(|(_, id)| id).collect()
+/// The ids with what puts them in order, in that order. Exemplars of equal rows are told apart by their ids.
+fn shuffled(generation: &Generation, ids: &RoaringBitmap, seed: u64) -> Vec<(u64, ExemplarId)> {
+    let matrix = generation.clean();
+    let mut keyed: Vec<(u64, ExemplarId)> = matrix
+        .blocks()
+        .par_iter()
+        .flat_map_iter(|block| {
+            let rows = block.ids().iter().zip(block.values().chunks_exact(matrix.dimension()));
+            rows.filter(|(id, _)| ids.contains(**id))
+                .map(|(id, row)| (hashed(seed ^ hashed(row_hash(row))), *id))
+        })
+        .collect();
+    keyed.par_sort_unstable();
+    keyed
 }
 
 fn hashed(value: u64) -> u64 {

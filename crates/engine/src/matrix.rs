@@ -179,6 +179,14 @@ impl Matrix {
     }
 }
 
+/// A number that depends on the values of a row alone, by which rows are put in an order that does not depend on when
+/// they were stored.
+pub(crate) fn row_hash(row: &[f32]) -> u64 {
+    row.iter().fold(0, |hash: u64, value| {
+        (hash.rotate_left(5) ^ u64::from(value.to_bits())).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
+}
+
 fn inverse_norm(row: &[f32]) -> f32 {
     let norm = dot(row, row).sqrt();
     if norm > 0.0 { 1.0 / norm } else { 0.0 }

@@ -8,10 +8,13 @@ use nalgebra::{Cholesky, DMatrix, DVector};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
-use crate::matrix::{Block, Matrix};
+use crate::matrix::{Block, Matrix, row_hash};
 
 /// Share of the mean variance added to the covariance's diagonal (METHOD: "shrink 0.01").
 pub const SHRINK: f64 = 0.01;
+
+/// Rows of one product of the covariance.
+const CHUNK_ROWS: usize = 1024;
 
 /// Statistics of one view in one generation.
 #[derive(Debug)]
@@ -34,12 +37,12 @@ impl Whitening {
     /// Fits mean and covariance on the live rows of `matrix`; `None` when they do not vary.
     pub(crate) fn fit(matrix: &Matrix, live: &RoaringBitmap) -> Option<Self> {
         let dimension = matrix.dimension();
-        let rows = matrix.blocks().iter().flat_map(|b| b.ids()).filter(|id| live.contains(**id)).count();
-        if rows < 2 {
+        let rows = ordered(matrix, live);
+        if rows.len() < 2 {
             return None;
         }
-        let mean = mean_row(matrix, live, rows);
-        let covariance = covariance(matrix, live, &mean, rows);
+        let mean = mean_row(&rows, dimension);
+        let covariance = covariance(&rows, &mean);
         let spread = covariance.diagonal().mean();
         if spread.is_nan() || spread <= 0.0 {
             return None;
@@ -101,35 +104,45 @@ impl Whitening {
     }
 }
 
-fn mean_row(matrix: &Matrix, live: &RoaringBitmap, rows: usize) -> Vec<f32> {
-    let mut sum = vec![0.0_f64; matrix.dimension()];
-    for block in matrix.blocks() {
-        for (id, row) in block.ids().iter().zip(block.values().chunks_exact(matrix.dimension())) {
-            if live.contains(*id) {
-                sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
-            }
-        }
-    }
-    sum.into_iter().map(|sum| (sum / rows as f64) as f32).collect()
+/// The live rows in an order that depends on their values alone, so that sums of them have the same bits whatever the
+/// order was in which they were stored.
+fn ordered<'a>(matrix: &'a Matrix, live: &RoaringBitmap) -> Vec<&'a [f32]> {
+    let mut rows: Vec<(u64, &[f32])> = matrix
+        .blocks()
+        .par_iter()
+        .flat_map_iter(|block| {
+            let rows = block.ids().iter().zip(block.values().chunks_exact(matrix.dimension()));
+            rows.filter(|(id, _)| live.contains(**id)).map(|(_, row)| (row_hash(row), row))
+        })
+        .collect();
+    let bits = |row: &'a [f32]| row.iter().map(|value| value.to_bits());
+    rows.par_sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| bits(a.1).cmp(bits(b.1))));
+    rows.into_iter().map(|(_, row)| row).collect()
 }
 
-/// Covariance with n - 1 in the denominator. Products are taken in f32 block by block and summed in f64 in block
-/// order, so the result does not depend on the number of threads.
-fn covariance(matrix: &Matrix, live: &RoaringBitmap, mean: &[f32], rows: usize) -> DMatrix<f64> {
-    let dimension = matrix.dimension();
+fn mean_row(rows: &[&[f32]], dimension: usize) -> Vec<f32> {
+    let mut sum = vec![0.0_f64; dimension];
+    for row in rows {
+        sum.iter_mut().zip(*row).for_each(|(sum, value)| *sum += f64::from(*value));
+    }
+    sum.into_iter().map(|sum| (sum / rows.len() as f64) as f32).collect()
+}
+
+/// Covariance with n - 1 in the denominator. Products are taken in f32 chunk by chunk and summed in f64 in the order
+/// of the chunks, so the result does not depend on the number of threads.
+fn covariance(rows: &[&[f32]], mean: &[f32]) -> DMatrix<f64> {
+    let dimension = mean.len();
     let mut total = DMatrix::<f64>::zeros(dimension, dimension);
-    // A few products at a time: all of them at once would take blocks * dimension^2 * 4 bytes.
-    for group in matrix.blocks().chunks(8) {
+    // A few products at a time: all of them at once would take chunks * dimension^2 * 4 bytes.
+    for group in rows.chunks(8 * CHUNK_ROWS) {
         let products: Vec<DMatrix<f32>> = group
-            .par_iter()
-            .map(|block| {
-                let mut centred = Vec::with_capacity(block.values().len());
-                for (id, row) in block.ids().iter().zip(block.values().chunks_exact(dimension)) {
-                    if live.contains(*id) {
-                        centred.extend(row.iter().zip(mean).map(|(value, mean)| value - mean));
-                    }
+            .par_chunks(CHUNK_ROWS)
+            .map(|chunk| {
+                let mut centred = Vec::with_capacity(chunk.len() * dimension);
+                for row in chunk {
+                    centred.extend(row.iter().zip(mean).map(|(value, mean)| value - mean));
                 }
-                let centred = DMatrix::from_vec(dimension, centred.len() / dimension, centred);
+                let centred = DMatrix::from_vec(dimension, chunk.len(), centred);
                 &centred * centred.transpose()
             })
             .collect();
@@ -137,7 +150,7 @@ fn covariance(matrix: &Matrix, live: &RoaringBitmap, mean: &[f32], rows: usize) 
             total.zip_apply(&product, |sum, value| *sum += f64::from(value));
         }
     }
-    total / (rows - 1) as f64
+    total / (rows.len() - 1) as f64
 }
 
 #[cfg(test)]
@@ -185,6 +198,23 @@ mod tests {
         assert!(Whitening::fit(&matrix, &(0..1).collect()).is_none());
         matrix.push(1, &[1.0, 2.0]);
         assert!(Whitening::fit(&matrix, &(0..2).collect()).is_none());
+    }
+
+    #[test]
+    fn the_order_of_the_rows_does_not_matter() {
+        let mut random = plugin_api::SplitMix64::new(3);
+        let rows: Vec<[f32; 3]> = (0..3_000).map(|_| [(); 3].map(|()| random.unit())).collect();
+        let fitted = |order: &mut dyn Iterator<Item = usize>| {
+            let mut matrix = Matrix::new(3);
+            order.enumerate().for_each(|(id, at)| matrix.push(id as u32, &rows[at]));
+            Whitening::fit(&matrix, &(0..3_000).collect()).unwrap()
+        };
+        let (forth, back) = (fitted(&mut (0..3_000)), fitted(&mut (0..3_000).rev()));
+        assert_eq!((forth.mean(), &forth.factor), (back.mean(), &back.factor));
+        let norms: Vec<u32> = forth.inverse_norms.concat().iter().map(|norm| norm.to_bits()).collect();
+        let mut others: Vec<u32> = back.inverse_norms.concat().iter().map(|norm| norm.to_bits()).collect();
+        others.reverse();
+        assert_eq!(norms, others);
     }
 
     #[test]
