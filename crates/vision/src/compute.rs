@@ -150,6 +150,10 @@ impl Chunks {
         Self { length, gradient_length, threads }
     }
 
+    pub(crate) fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// The same with chunks of at most `most`.
     pub(crate) fn at_most(self, most: usize) -> Self {
         Self { length: self.length.min(most).max(1), ..self }

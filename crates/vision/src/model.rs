@@ -128,6 +128,12 @@ impl Model {
         Ok(Self { manifest, fingerprint, head, network, normalisation, device, chunks })
     }
 
+    /// Batches of [`DEFAULT_CHUNK`](crate::DEFAULT_CHUNK) images that it had best be given at once, each from a thread of
+    /// its own; 1 on a device that is parallel inside.
+    pub fn threads(&self) -> usize {
+        self.chunks.threads()
+    }
+
     /// The manifest it was loaded with.
     pub fn manifest(&self) -> &ModelManifest {
         &self.manifest

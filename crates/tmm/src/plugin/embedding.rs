@@ -1,10 +1,13 @@
+use std::panic::resume_unwind;
+use std::thread::{self, ScopedJoinHandle};
+
 use plugin_api::{Budget, ExemplarId, ExemplarSource, FeatureRows};
 use vision::{Model, Pixels, TunedModel};
 
 use super::halt::Halt;
 use crate::{Blend, StoredTrigger};
 
-/// Images in one look at the budget: few enough for the 50 ms of the contract on a slow core.
+/// Images that one thread takes between two looks at the budget: few enough for the 50 ms of the contract on a slow core.
 pub(crate) const CHUNK: usize = 32;
 
 /// Makes feature rows of triggered images.
@@ -66,18 +69,26 @@ impl Embedding<'_> {
         backbone: Option<&TunedModel<'_>>,
     ) -> Result<FeatureRows, Halt> {
         let mut values = Vec::with_capacity(ids.len() * self.model.head().dimension());
-        for chunk in ids.chunks(CHUNK) {
+        for group in ids.chunks(self.at_once()) {
             self.poll()?;
-            let images = self.source.images(chunk).map_err(|error| Halt::of_source(stage, error))?;
-            let triggered: Vec<Pixels> =
-                images.iter().map(|image| overlay.on(&self.model.prepare(image))).collect();
-            let rows = match backbone {
-                Some(backbone) => backbone.features(&triggered),
-                None => self.model.features(&triggered),
-            };
-            values.extend_from_slice(rows.map_err(|error| Halt::of_step(stage, error))?.values());
+            let rows = together(group, |piece| {
+                let images = self.source.images(piece).map_err(|error| Halt::of_source(stage, error))?;
+                let triggered: Vec<Pixels> =
+                    images.iter().map(|image| overlay.on(&self.model.prepare(image))).collect();
+                let rows = match backbone {
+                    Some(backbone) => backbone.features(&triggered),
+                    None => self.model.features(&triggered),
+                };
+                rows.map_err(|error| Halt::of_step(stage, error))
+            })?;
+            rows.iter().for_each(|rows| values.extend_from_slice(rows.values()));
         }
         self.rows(stage, values)
+    }
+
+    /// Exemplars between two looks at the budget.
+    pub(crate) fn at_once(&self) -> usize {
+        CHUNK * self.model.threads()
     }
 
     /// `rows` of a view, whitened by the host, each of unit length; a row of zeros stays. Between two looks at the
@@ -124,4 +135,22 @@ impl Embedding<'_> {
     pub(crate) fn rows(&self, stage: &'static str, values: Vec<f32>) -> Result<FeatureRows, Halt> {
         FeatureRows::new(self.model.head().dimension(), values).map_err(|error| Halt::of_step(stage, error))
     }
+}
+
+/// `work` on the exemplars, [`CHUNK`] of them on each of as many threads as it takes: reading, preparing and scoring
+/// them needs its time too, beside the network.
+pub(crate) fn together<R: Send>(
+    ids: &[ExemplarId],
+    work: impl Fn(&[ExemplarId]) -> Result<R, Halt> + Sync,
+) -> Result<Vec<R>, Halt> {
+    let pieces: Vec<&[ExemplarId]> = ids.chunks(CHUNK).collect();
+    if let [piece] = pieces[..] {
+        return Ok(vec![work(piece)?]);
+    }
+    thread::scope(|scope| {
+        let work = &work;
+        let running: Vec<_> = pieces.into_iter().map(|piece| scope.spawn(move || work(piece))).collect();
+        let joined = running.into_iter().map(ScopedJoinHandle::join);
+        joined.map(|result| result.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
 }

@@ -7,7 +7,7 @@ use plugin_api::{
 use vision::{Layer, Pixels, TunedModel};
 
 use super::background::Background;
-use super::embedding::{CHUNK, Embedding, Overlay};
+use super::embedding::{CHUNK, Embedding, Overlay, together};
 use super::explain::{Seen, Term};
 use super::halt::Halt;
 use super::judge::{Printed, Training, ViewJudge, others};
@@ -252,31 +252,20 @@ impl<'a> QueryRun<'a> {
     ) -> Result<(), Halt> {
         const STAGE: &str = "score";
         let embedding = self.embedding();
-        for chunk in candidates.chunks(CHUNK) {
-            let spent = chunk.iter().map(|_| self.budget.spend(1)).position(|spent| spent.is_some());
-            let chunk = &chunk[..spent.unwrap_or(chunk.len())];
-            let new: Vec<ExemplarId> =
-                chunk.iter().copied().filter(|id| !tuned.position.contains_key(id)).collect();
-            // The budget was looked at above; what it allowed is done.
-            let unlimited = Budget::unlimited();
-            let embedding = Embedding { budget: &unlimited, ..embedding };
-            let backbone = match &tuned.judge {
-                Judge::Layer { backbone, .. } => Some(backbone),
-                Judge::Raw(_) | Judge::Whitened { .. } => None,
-            };
-            let fresh = embedding.exemplars_through(STAGE, &new, &tuned.overlay, backbone)?;
-            let mut fresh = fresh.rows();
-            let rows = chunk.iter().filter_map(|id| match tuned.position.get(id) {
-                Some(&position) => Some(tuned.known.row(position)),
-                None => fresh.next(),
-            });
-            let triggered = embedding.rows(STAGE, rows.flatten().copied().collect())?;
-            let of_chunk = tuned.judge.score(STAGE, &embedding, self.config.score, chunk, &triggered)?;
-            if of_chunk.iter().any(|score| !score.is_finite()) {
+        // The budget is looked at between groups; what it allowed is done.
+        let unlimited = Budget::unlimited();
+        let unpolled = Embedding { budget: &unlimited, ..embedding };
+        for group in candidates.chunks(embedding.at_once()) {
+            let spent = group.iter().map(|_| self.budget.spend(1)).position(|spent| spent.is_some());
+            let group = &group[..spent.unwrap_or(group.len())];
+            let kind = self.config.score;
+            let pieces = together(group, |piece| tuned.scores(STAGE, &unpolled, kind, piece))?;
+            let of_group = pieces.concat();
+            if of_group.iter().any(|score| !score.is_finite()) {
                 return Err(Halt::Failed(RerankError::NotFinite { stage: STAGE }));
             }
-            *steps += of_chunk.len() as u64;
-            scores.extend(of_chunk);
+            *steps += of_group.len() as u64;
+            scores.extend(of_group);
             if spent.is_some() {
                 return Err(Halt::Spent(self.budget.exhausted().unwrap_or(Completion::StepLimit)));
             }
@@ -314,6 +303,31 @@ fn whitened(
     let clean = training.one_class(&positives, &*others(&embedding, background, View::CLEAN)?)?;
     let clean = ViewJudge::new(STAGE, View::CLEAN, Space::Whitened, clean.head)?;
     Ok((Judge::Whitened { triggered: triggered.head, whitening, clean }, triggered.margin))
+}
+
+impl TunedQuery<'_> {
+    /// Scores of the exemplars `ids`, in their order.
+    fn scores(
+        &self,
+        stage: &'static str,
+        embedding: &Embedding<'_>,
+        kind: ScoreKind,
+        ids: &[ExemplarId],
+    ) -> Result<Vec<f32>, Halt> {
+        let new: Vec<ExemplarId> = ids.iter().copied().filter(|id| !self.position.contains_key(id)).collect();
+        let backbone = match &self.judge {
+            Judge::Layer { backbone, .. } => Some(backbone),
+            Judge::Raw(_) | Judge::Whitened { .. } => None,
+        };
+        let fresh = embedding.exemplars_through(stage, &new, &self.overlay, backbone)?;
+        let mut fresh = fresh.rows();
+        let rows = ids.iter().filter_map(|id| match self.position.get(id) {
+            Some(&position) => Some(self.known.row(position)),
+            None => fresh.next(),
+        });
+        let triggered = embedding.rows(stage, rows.flatten().copied().collect())?;
+        self.judge.score(stage, embedding, kind, ids, &triggered)
+    }
 }
 
 impl Judge<'_> {
