@@ -70,6 +70,12 @@ impl Budget {
         self
     }
 
+    /// The same deadline and flag without a limit on steps, for work whose steps were taken from the budget before.
+    #[must_use]
+    pub fn without_step_limit(&self) -> Self {
+        Self { step_limit: None, ..self.clone() }
+    }
+
     /// Takes `steps` from the budget; `Some` says why the work for them must not begin.
     pub fn spend(&self, steps: u64) -> Option<Completion> {
         let before = self.spent.fetch_add(steps, Ordering::Relaxed);
@@ -131,5 +137,16 @@ mod tests {
         let budget = Budget::unlimited().with_step_limit(3);
         assert_eq!(budget.clone().spend(3), None);
         assert_eq!(budget.spend(1), Some(Completion::StepLimit));
+    }
+
+    #[test]
+    fn without_its_step_limit_a_budget_still_ends_when_cancelled() {
+        let flag = CancelFlag::default();
+        let budget = Budget::unlimited().with_cancel(flag.clone()).with_step_limit(1);
+        assert_eq!(budget.spend(2), Some(Completion::StepLimit));
+        let rest = budget.without_step_limit();
+        assert_eq!(rest.exhausted(), None);
+        flag.cancel();
+        assert_eq!(rest.exhausted(), Some(Completion::Cancelled));
     }
 }

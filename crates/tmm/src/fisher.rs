@@ -1,5 +1,6 @@
 use plugin_api::FeatureRows;
 
+use crate::head::AllLogits;
 use crate::kernel;
 use crate::{DimensionError, HeadError};
 
@@ -41,11 +42,10 @@ impl Fisher {
         }
         let mut fisher = Self { weight: vec![0.0; weight.len()], bias: vec![0.0; classes] };
         let share = 1.0 / features.len().max(1) as f32;
-        pulp::Arch::new().dispatch(|| {
-            let (mut p, mut squares) = (vec![0.0; classes], vec![0.0; d]);
-            for row in features.rows() {
-                kernel::logits(weight, bias, row, &mut p);
-                kernel::softmax(&mut p);
+        let (mut rows, mut squares) = (features.rows(), vec![0.0; d]);
+        let add = |p: &mut [f32]| {
+            if let Some(row) = rows.next() {
+                kernel::softmax(p);
                 squares.iter_mut().zip(row).for_each(|(square, value)| *square = value * value);
                 let lines = fisher.weight.chunks_exact_mut(d).zip(&mut fisher.bias);
                 for (p, (line, bias)) in p.iter().zip(lines) {
@@ -54,7 +54,8 @@ impl Fisher {
                     line.iter_mut().zip(&squares).for_each(|(sum, square)| *sum += spread * square);
                 }
             }
-        });
+        };
+        pulp::Arch::new().dispatch(AllLogits { weight, bias, rows: features, visit: add });
         Ok(fisher)
     }
 }

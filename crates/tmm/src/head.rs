@@ -87,13 +87,29 @@ impl DummyHead {
 
     /// Calls `visit` with the logits `[K]` of every row, in order. Rows of another dimension are cut or refused
     /// by the callers.
-    pub(crate) fn for_each_logits(&self, rows: &FeatureRows, mut visit: impl FnMut(&mut [f32])) {
-        let mut logits = vec![0.0; self.classes];
-        pulp::Arch::new().dispatch(|| {
-            for row in rows.rows() {
-                kernel::logits(&self.weight, &self.bias, row, &mut logits);
-                visit(&mut logits);
-            }
-        });
+    pub(crate) fn for_each_logits(&self, rows: &FeatureRows, visit: impl FnMut(&mut [f32])) {
+        pulp::Arch::new().dispatch(AllLogits { weight: &self.weight, bias: &self.bias, rows, visit });
+    }
+}
+
+/// The logits of some rows; a struct because a closure is not always inlined into the dispatch.
+pub(crate) struct AllLogits<'a, V> {
+    pub(crate) weight: &'a [f32],
+    pub(crate) bias: &'a [f32],
+    pub(crate) rows: &'a FeatureRows,
+    pub(crate) visit: V,
+}
+
+impl<V: FnMut(&mut [f32])> pulp::WithSimd for AllLogits<'_, V> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the dispatch compiles what is inlined here for each processor")]
+    fn with_simd<S: pulp::Simd>(mut self, _: S) {
+        let mut logits = vec![0.0; self.bias.len()];
+        for row in self.rows.rows() {
+            kernel::logits(self.weight, self.bias, row, &mut logits);
+            (self.visit)(&mut logits);
+        }
     }
 }

@@ -72,21 +72,39 @@ impl Whitening {
             .flat_map(|row| row.iter().zip(&self.mean).map(|(value, mean)| (f64::from(*value) - mean) as f32))
             .collect();
         let mut whitened = vec![0.0; centred.len()];
-        pulp::Arch::new().dispatch(|| {
-            for (tile, whitened) in centred.chunks(4 * d).zip(whitened.chunks_mut(4 * d)) {
-                // Fewer than four rows repeat the last one and drop the surplus.
-                let last = tile.len() / d - 1;
-                let tile: [&[f32]; 4] = std::array::from_fn(|row| &tile[row.min(last) * d..][..d]);
-                for i in 0..d {
-                    let products =
-                        kernel::dot_4(&self.inverse[i * d..=i * d + i], tile.map(|row| &row[..=i]));
-                    for (row, product) in products.into_iter().enumerate().take(last + 1) {
-                        whitened[row * d + i] = product;
-                    }
+        let product = Product { inverse: &self.inverse, centred: &centred, whitened: &mut whitened, d };
+        pulp::Arch::new().dispatch(product);
+        whitened
+    }
+}
+
+/// The lower triangular `inverse` times every centred row; a struct because a closure is not always inlined into the
+/// dispatch.
+struct Product<'a> {
+    inverse: &'a [f32],
+    centred: &'a [f32],
+    whitened: &'a mut [f32],
+    d: usize,
+}
+
+impl pulp::WithSimd for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the dispatch compiles what is inlined here for each processor")]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let d = self.d;
+        for (tile, whitened) in self.centred.chunks(4 * d).zip(self.whitened.chunks_mut(4 * d)) {
+            // Fewer than four rows repeat the last one and drop the surplus.
+            let last = tile.len() / d - 1;
+            let tile: [&[f32]; 4] = [0, 1, 2, 3].map(|row: usize| &tile[row.min(last) * d..][..d]);
+            for i in 0..d {
+                let products = kernel::dot_4(&self.inverse[i * d..=i * d + i], tile.map(|row| &row[..=i]));
+                for (row, product) in products.into_iter().enumerate().take(last + 1) {
+                    whitened[row * d + i] = product;
                 }
             }
-        });
-        whitened
+        }
     }
 }
 

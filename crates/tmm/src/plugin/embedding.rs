@@ -1,7 +1,8 @@
-use std::panic::resume_unwind;
-use std::thread::{self, ScopedJoinHandle};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
-use plugin_api::{Budget, ExemplarId, ExemplarSource, FeatureRows};
+use plugin_api::{Budget, Completion, ExemplarId, ExemplarSource, FeatureRows};
 use vision::{Model, Pixels, TunedModel};
 
 use super::halt::Halt;
@@ -68,27 +69,55 @@ impl Embedding<'_> {
         overlay: &Overlay,
         backbone: Option<&TunedModel<'_>>,
     ) -> Result<FeatureRows, Halt> {
-        let mut values = Vec::with_capacity(ids.len() * self.model.head().dimension());
-        for group in ids.chunks(self.at_once()) {
-            self.poll()?;
-            let rows = together(group, |piece| {
-                let images = self.source.images(piece).map_err(|error| Halt::of_source(stage, error))?;
-                let triggered: Vec<Pixels> =
-                    images.iter().map(|image| overlay.on(&self.model.prepare(image))).collect();
-                let rows = match backbone {
-                    Some(backbone) => backbone.features(&triggered),
-                    None => self.model.features(&triggered),
-                };
-                rows.map_err(|error| Halt::of_step(stage, error))
-            })?;
-            rows.iter().for_each(|rows| values.extend_from_slice(rows.values()));
+        let done = self.together(ids, |piece| {
+            let images = self.source.images(piece).map_err(|error| Halt::of_source(stage, error))?;
+            let triggered: Vec<Pixels> =
+                images.iter().map(|image| overlay.on(&self.model.prepare(image))).collect();
+            let rows = match backbone {
+                Some(backbone) => backbone.features(&triggered),
+                None => self.model.features(&triggered),
+            };
+            Ok(rows.map_err(|error| Halt::of_step(stage, error))?.into_values())
+        })?;
+        match done.ended {
+            Some(completion) => Err(Halt::Spent(completion)),
+            None => self.rows(stage, done.pieces.concat()),
         }
-        self.rows(stage, values)
     }
 
-    /// Exemplars between two looks at the budget.
-    pub(crate) fn at_once(&self) -> usize {
-        CHUNK * self.model.threads()
+    /// `work` on the exemplars, [`CHUNK`] of them at a time, on as many threads as the model can use: reading, preparing
+    /// and scoring them needs its time too, beside the network. Every thread looks at the budget before each piece.
+    pub(crate) fn together<R: Send>(
+        &self,
+        ids: &[ExemplarId],
+        work: impl Fn(&[ExemplarId]) -> Result<R, Halt> + Sync,
+    ) -> Result<Together<R>, Halt> {
+        let pieces: Vec<&[ExemplarId]> = ids.chunks(CHUNK).collect();
+        let results: Vec<Mutex<Option<Result<R, Halt>>>> = pieces.iter().map(|_| Mutex::new(None)).collect();
+        let next = AtomicUsize::new(0);
+        let run = || {
+            while self.budget.exhausted().is_none() {
+                let place = next.fetch_add(1, Ordering::Relaxed);
+                let (Some(piece), Some(result)) = (pieces.get(place), results.get(place)) else { return };
+                let made = work(piece);
+                *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+            }
+        };
+        let threads = self.model.threads().min(pieces.len());
+        if threads <= 1 {
+            run();
+        } else {
+            thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(run))));
+        }
+        let mut done = Together { pieces: Vec::with_capacity(pieces.len()), ended: None };
+        for result in results {
+            let Some(made) = result.into_inner().unwrap_or_else(PoisonError::into_inner) else {
+                done.ended = Some(self.budget.exhausted().unwrap_or(Completion::Cancelled));
+                break;
+            };
+            done.pieces.push(made?);
+        }
+        Ok(done)
     }
 
     /// `rows` of a view, whitened by the host, each of unit length; a row of zeros stays. Between two looks at the
@@ -137,20 +166,10 @@ impl Embedding<'_> {
     }
 }
 
-/// `work` on the exemplars, [`CHUNK`] of them on each of as many threads as it takes: reading, preparing and scoring
-/// them needs its time too, beside the network.
-pub(crate) fn together<R: Send>(
-    ids: &[ExemplarId],
-    work: impl Fn(&[ExemplarId]) -> Result<R, Halt> + Sync,
-) -> Result<Vec<R>, Halt> {
-    let pieces: Vec<&[ExemplarId]> = ids.chunks(CHUNK).collect();
-    if let [piece] = pieces[..] {
-        return Ok(vec![work(piece)?]);
-    }
-    thread::scope(|scope| {
-        let work = &work;
-        let running: Vec<_> = pieces.into_iter().map(|piece| scope.spawn(move || work(piece))).collect();
-        let joined = running.into_iter().map(ScopedJoinHandle::join);
-        joined.map(|result| result.unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    })
+/// What [`Embedding::together`] made.
+pub(crate) struct Together<R> {
+    /// Of the first pieces, without a gap.
+    pub(crate) pieces: Vec<R>,
+    /// Why the others are missing, if any are.
+    pub(crate) ended: Option<Completion>,
 }

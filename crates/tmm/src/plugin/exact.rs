@@ -1,13 +1,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use plugin_api::{
-    Artifact, Budget, Completion, ExemplarId, FeatureRows, RerankError, SourceError, Space, View,
-};
+use plugin_api::{Artifact, Completion, ExemplarId, FeatureRows, RerankError, SourceError, Space, View};
 use vision::{Layer, Pixels, TunedModel};
 
 use super::background::Background;
-use super::embedding::{CHUNK, Embedding, Overlay, together};
+use super::embedding::{CHUNK, Embedding, Overlay};
 use super::explain::{Seen, Term};
 use super::halt::Halt;
 use super::judge::{Printed, Training, ViewJudge, others};
@@ -24,6 +22,9 @@ const LEAST_DEVIATION: f32 = 1e-4;
 
 /// Most pixel values of the images that a layer is fine-tuned on: they are held twice, 256 MiB each.
 const MOST_TRAINING_VALUES: usize = 1 << 26;
+
+/// Candidates whose steps are taken from the budget at once, and that threads share among them.
+const GROUP: usize = 32 * CHUNK;
 
 /// What the trigger stage hands on.
 struct TriggeredQuery {
@@ -251,21 +252,23 @@ impl<'a> QueryRun<'a> {
         steps: &mut u64,
     ) -> Result<(), Halt> {
         const STAGE: &str = "score";
-        let embedding = self.embedding();
-        // The budget is looked at between groups; what it allowed is done.
-        let unlimited = Budget::unlimited();
-        let unpolled = Embedding { budget: &unlimited, ..embedding };
-        for group in candidates.chunks(embedding.at_once()) {
+        // Steps are taken group by group, and what was taken is done.
+        let budget = self.budget.without_step_limit();
+        let embedding = Embedding { budget: &budget, ..self.embedding() };
+        for group in candidates.chunks(GROUP) {
             let spent = group.iter().map(|_| self.budget.spend(1)).position(|spent| spent.is_some());
             let group = &group[..spent.unwrap_or(group.len())];
             let kind = self.config.score;
-            let pieces = together(group, |piece| tuned.scores(STAGE, &unpolled, kind, piece))?;
-            let of_group = pieces.concat();
+            let done = embedding.together(group, |piece| tuned.scores(STAGE, &embedding, kind, piece))?;
+            let of_group = done.pieces.concat();
             if of_group.iter().any(|score| !score.is_finite()) {
                 return Err(Halt::Failed(RerankError::NotFinite { stage: STAGE }));
             }
             *steps += of_group.len() as u64;
             scores.extend(of_group);
+            if let Some(completion) = done.ended {
+                return Err(Halt::Spent(completion));
+            }
             if spent.is_some() {
                 return Err(Halt::Spent(self.budget.exhausted().unwrap_or(Completion::StepLimit)));
             }
