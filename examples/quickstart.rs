@@ -38,6 +38,7 @@ fn main() -> anyhow::Result<()> {
         key: sample.key,
         image: match sample.image {
             SampleImage::Decoded(image) => ItemImage::Decoded(image),
+            SampleImage::Encoded(bytes) => ItemImage::Encoded(bytes),
             SampleImage::File(path) => ItemImage::File(path),
         },
         label: sample.label,

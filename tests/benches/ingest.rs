@@ -36,7 +36,7 @@ fn main() {
         .map(|sample| sample.expect("a digit"))
         .map(|sample| match sample.image {
             SampleImage::Decoded(image) => (sample.key, image),
-            SampleImage::File(path) => unreachable!("IDX holds pixels, not {}", path.display()),
+            SampleImage::Encoded(_) | SampleImage::File(_) => unreachable!("IDX holds pixels"),
         })
         .collect();
 

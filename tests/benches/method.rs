@@ -51,7 +51,7 @@ fn main() {
         .take(limit)
         .map(|sample| match sample.expect("a digit").image {
             SampleImage::Decoded(image) => image,
-            SampleImage::File(path) => unreachable!("IDX holds pixels, not {}", path.display()),
+            SampleImage::Encoded(_) | SampleImage::File(_) => unreachable!("IDX holds pixels"),
         })
         .collect();
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -147,7 +147,7 @@ pub(crate) struct ManifestArgs {
 pub(crate) struct IngestArgs {
     /// The database's directory
     pub(crate) db: PathBuf,
-    /// Image files, and folders whose sub-folders are labels
+    /// Image files, folders whose sub-folders are labels, .tar(.gz) archives of such folders, and .parquet tables
     #[arg(required_unless_present = "dataset", conflicts_with = "dataset")]
     pub(crate) paths: Vec<PathBuf>,
     /// A data set instead of paths
@@ -247,6 +247,7 @@ pub(crate) enum DatasetName {
     Cifar10,
     Cifar100,
     Gtsrb,
+    Svhn,
     Glyphs,
 }
 

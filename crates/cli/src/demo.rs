@@ -98,6 +98,7 @@ fn store(collection: &Collection, count: u64) -> anyhow::Result<IngestReport> {
     let items = datasets::glyphs(GLYPH_SEED, count).filter_map(Result::ok).map(|sample| IngestItem {
         image: match sample.image {
             datasets::SampleImage::Decoded(image) => ItemImage::Decoded(image),
+            datasets::SampleImage::Encoded(bytes) => ItemImage::Encoded(bytes),
             datasets::SampleImage::File(path) => ItemImage::File(path),
         },
         key: sample.key,

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 use std::str::FromStr;
 
 use anyhow::Context;
-use datasets::{DatasetError, Sample, SampleImage};
+use datasets::{DatasetError, ParquetColumns, Sample, SampleImage, Samples};
 use lookalike::plugin_api::Budget;
 use lookalike::{IngestItem, IngestOptions, IngestReport, ItemImage, MAX_REFUSALS_KEPT, TagValue};
 use serde::Serialize;
@@ -73,6 +73,10 @@ impl Input {
                 input.skipped += samples.skipped().len() as u64;
                 input.length = input.length.zip(samples.len_hint()).map(|(a, b)| a + b);
                 input.samples = Box::new(input.samples.chain(samples));
+            } else if let Some(samples) = Archive::of(path).map(|archive| archive.open(path)) {
+                let samples = samples?;
+                input.length = input.length.zip(samples.len_hint()).map(|(a, b)| a + b);
+                input.samples = Box::new(input.samples.chain(samples));
             } else {
                 anyhow::ensure!(path.exists(), "{} is not there; check the path", path.display());
                 let key = key_of(path).with_context(|| format!("{} is no usable name", path.display()))?;
@@ -87,6 +91,32 @@ impl Input {
 
     fn announced(&self, limit: Option<usize>) -> Option<u64> {
         self.length.map(|length| limit.map_or(length, |limit| length.min(limit as u64)))
+    }
+}
+
+/// A file with many images in it, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Archive {
+    Tar,
+    Parquet,
+}
+
+impl Archive {
+    fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        let ends = |ending: &str| name.ends_with(ending);
+        if [".tar", ".tar.gz", ".tgz"].into_iter().any(ends) {
+            Some(Self::Tar)
+        } else {
+            ends(".parquet").then_some(Self::Parquet)
+        }
+    }
+
+    fn open(self, path: &Path) -> Result<Samples, DatasetError> {
+        match self {
+            Self::Tar => datasets::tar_images(path, ""),
+            Self::Parquet => datasets::parquet_images(path, &ParquetColumns::default()),
+        }
     }
 }
 
@@ -150,6 +180,7 @@ fn item(sample: Sample, args: &IngestArgs) -> IngestItem {
         key: format!("{}{}", args.prefix, sample.key),
         image: match sample.image {
             SampleImage::Decoded(image) => ItemImage::Decoded(image),
+            SampleImage::Encoded(bytes) => ItemImage::Encoded(bytes),
             SampleImage::File(path) => ItemImage::File(path),
         },
         label: args.label.clone().or(sample.label),
@@ -309,6 +340,14 @@ mod tests {
         assert_eq!(key_of(Path::new("./a/b.png")).as_deref(), Some("a/b.png"));
         assert_eq!(key_of(Path::new("/data/../a.png")).as_deref(), Some("data/a.png"));
         assert_eq!(key_of(Path::new("..")), None);
+    }
+
+    #[test]
+    fn a_file_with_many_images_is_known_by_its_name() {
+        let archive = |name: &str| Archive::of(Path::new(name));
+        assert_eq!(archive("a/birds.TAR.GZ"), Some(Archive::Tar));
+        assert_eq!(archive("train-00000.parquet"), Some(Archive::Parquet));
+        assert_eq!(archive("tar.png"), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(crate) fn open(
         DatasetName::Cifar10 => DatasetKind::Cifar10,
         DatasetName::Cifar100 => DatasetKind::Cifar100,
         DatasetName::Gtsrb => DatasetKind::Gtsrb,
+        DatasetName::Svhn => DatasetKind::Svhn,
         DatasetName::Glyphs => {
             let (seed, count) = glyphs;
             return Ok(datasets::glyphs(seed, count));
@@ -124,6 +125,7 @@ impl Asked {
         let sample = samples.nth(skip).with_context(|| format!("the set has no image {index}"))??;
         let image = match sample.image {
             SampleImage::Decoded(image) => image,
+            SampleImage::Encoded(bytes) => decode(&bytes)?.image,
             SampleImage::File(path) => decode(&fs::read(&path)?)?.image,
         };
         Ok(Self::decoded(name, sample.label, image))

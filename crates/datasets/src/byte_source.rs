@@ -21,7 +21,7 @@ pub(crate) struct ByteSource {
 enum Length {
     /// The file is plain and this long.
     Known(u64),
-    /// The end of the gzip stream says so, which holds below 4 GiB and for one member.
+    /// What the end of a gzip stream says, which holds below 4 GiB and for one member; of a part 0.
     Claimed(u64),
 }
 
@@ -36,6 +36,11 @@ impl ByteSource {
             Length::Claimed(_) => Box::new(MultiGzDecoder::new(buffered)),
         };
         Ok(Self { path: path.to_owned(), reader, offset: 0, length })
+    }
+
+    /// The content that `reader` gives, which is part of the file at `path` and begins at `offset`.
+    pub(crate) fn over(path: &Path, reader: Box<dyn Read + Send>, offset: u64) -> Self {
+        Self { path: path.to_owned(), reader, offset, length: Length::Claimed(0) }
     }
 
     /// Opens the first of `names` that `folder` has, as it is or with `.gz` behind; `None` when it has none.
@@ -115,6 +120,24 @@ impl ByteSource {
         }
         let expected = self.offset + buffer.len() as u64;
         Err(DatasetError::Truncated { path: self.path.clone(), found: self.offset, expected })
+    }
+
+    /// Moves on by `bytes`.
+    pub(crate) fn skip(&mut self, mut bytes: u64) -> Result<(), DatasetError> {
+        let mut passed = [0; 4096];
+        while bytes > 0 {
+            let piece = bytes.min(passed.len() as u64);
+            self.fill(&mut passed[..piece as usize])?;
+            bytes -= piece;
+        }
+        Ok(())
+    }
+
+    /// The next four bytes as a number, least significant first.
+    pub(crate) fn number_le(&mut self) -> Result<u32, DatasetError> {
+        let mut bytes = [0; 4];
+        self.fill(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
     }
 
     /// The next four bytes as a number, most significant first.

@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use plugin_api::ImageError;
 use thiserror::Error;
 
+use crate::{IMAGE_EXTENSIONS, MAX_IMAGE_BYTES, MAX_SAMPLES, ParquetFault};
+
 /// Why a data set or one of its records cannot be read. Offsets count the bytes of the file's content from 0,
-/// after decompression where it is compressed; lines count from 1.
+/// after decompression where it is compressed, and inside a compressed element of a MATLAB file the bytes of that
+/// element; lines count from 1, rows from 0.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum DatasetError {
@@ -166,5 +169,100 @@ pub enum DatasetError {
     FileName {
         /// The file or folder.
         path: PathBuf,
+    },
+    /// A file is no MATLAB file of level 5, or a damaged one.
+    #[error("{} deviates from MATLAB level 5 at byte {offset} of the element at byte {element}: expected {expected}", path.display())]
+    Mat {
+        /// The file.
+        path: PathBuf,
+        /// Where the element begins in the file.
+        element: u64,
+        /// Where it deviates.
+        offset: u64,
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// A variable of a MATLAB file is missing or of another shape.
+    #[error("{}: variable \"{variable}\" is {found}, expected {expected}", path.display())]
+    Variable {
+        /// The file.
+        path: PathBuf,
+        /// Its name.
+        variable: &'static str,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// A file is no tar archive, or a damaged one.
+    #[error("{} is no tar archive at byte {offset}: expected {expected}", path.display())]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// Where it deviates.
+        offset: u64,
+        /// What should stand there.
+        expected: &'static str,
+    },
+    /// A member's name leads out of the archive.
+    #[error("{}: the name \"{member}\" leads out of the archive; pack it again without \"..\"", path.display())]
+    Outside {
+        /// The archive.
+        path: PathBuf,
+        /// The name.
+        member: String,
+    },
+    /// An archive has two members of one name.
+    #[error("{}: \"{member}\" is there twice; the second is left out", path.display())]
+    Twice {
+        /// The archive.
+        path: PathBuf,
+        /// The name.
+        member: String,
+    },
+    /// A Parquet file, or the rest of one of its row groups, cannot be read.
+    #[error("{} cannot be read from row {row} on", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The first row that is lost.
+        row: u64,
+        /// What is wrong.
+        #[source]
+        source: ParquetFault,
+    },
+    /// Something beside the images of an archive or a table is none.
+    #[error("{}: {item} is no image; known are {}", path.display(), IMAGE_EXTENSIONS.join(", "))]
+    NotAnImage {
+        /// The file.
+        path: PathBuf,
+        /// The member or the row.
+        item: String,
+    },
+    /// An encoded image is too large.
+    #[error("{}: {item} has {found} bytes, at most {MAX_IMAGE_BYTES} are read; store a smaller image", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The member or the row.
+        item: String,
+        /// Its bytes.
+        found: u64,
+    },
+    /// A file has too many images, members or rows.
+    #[error("{} has {found} samples, at most {MAX_SAMPLES} are read; split the file", path.display())]
+    TooMany {
+        /// The file.
+        path: PathBuf,
+        /// Samples announced, or found so far.
+        found: u64,
+    },
+    /// A label is no text.
+    #[error("{}, row {row}: the label is not UTF-8; write it again", path.display())]
+    LabelText {
+        /// The file.
+        path: PathBuf,
+        /// The row.
+        row: u64,
     },
 }

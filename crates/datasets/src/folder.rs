@@ -22,6 +22,21 @@ pub const IMAGE_EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "ppm", "pgm", "pn
 /// [`DatasetError::Open`] when `folder` cannot be listed and [`DatasetError::Empty`] when there is no image below it.
 /// A sub-folder that cannot be listed, or a name that is not UTF-8, is an error among the samples, before them.
 pub fn image_folder(folder: &Path) -> Result<Samples, DatasetError> {
+    read(folder, |key| key.rsplit_once('/').map(|(folder, _)| folder.to_owned()))
+}
+
+/// A folder tree of image files whose sub-folders mean nothing: as [`image_folder`], and no sample has a label.
+///
+/// For sets that only serve to be unlike the labelled ones (out of distribution), and for images nobody has sorted.
+///
+/// # Errors
+///
+/// As [`image_folder`].
+pub fn unlabelled_folder(folder: &Path) -> Result<Samples, DatasetError> {
+    read(folder, |_| None)
+}
+
+fn read(folder: &Path, label_of: fn(&str) -> Option<String>) -> Result<Samples, DatasetError> {
     let mut walk = Walk::default();
     walk.visit(folder, "").map_err(|source| DatasetError::Open { path: folder.to_owned(), source })?;
     while let Some((path, key)) = walk.folders.pop_front().or_else(|| walk.links.pop_front()) {
@@ -35,9 +50,8 @@ pub fn image_folder(folder: &Path) -> Result<Samples, DatasetError> {
     walk.files.sort_unstable();
     walk.skipped.sort_unstable();
     let length = (walk.files.len() + walk.errors.len()) as u64;
-    let files = walk.files.into_iter().map(|(key, path)| {
-        let label = key.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-        Ok(Sample { label, key, image: SampleImage::File(path), tags: Vec::new() })
+    let files = walk.files.into_iter().map(move |(key, path)| {
+        Ok(Sample { label: label_of(&key), key, image: SampleImage::File(path), tags: Vec::new() })
     });
     let records = walk.errors.into_iter().map(Err).chain(files);
     Ok(Samples::new(records, Some(length)).with_skipped(walk.skipped))
@@ -88,7 +102,7 @@ impl Walk {
     }
 }
 
-fn is_image(path: &Path) -> bool {
+pub(crate) fn is_image(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());
     extension
         .is_some_and(|extension| IMAGE_EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)))

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use crate::{DatasetError, Samples, Split, cifar10, cifar100, gtsrb, mnist};
+use crate::{DatasetError, Samples, Split, cifar10, cifar100, gtsrb, mnist, svhn};
 
 /// The data sets that can be read by name.
 ///
@@ -28,11 +28,13 @@ pub enum DatasetKind {
     Cifar100,
     /// See [`gtsrb`].
     Gtsrb,
+    /// See [`svhn`].
+    Svhn,
 }
 
 impl DatasetKind {
     /// All of them, in the order of help texts.
-    pub const ALL: [Self; 4] = [Self::Mnist, Self::Cifar10, Self::Cifar100, Self::Gtsrb];
+    pub const ALL: [Self; 5] = [Self::Mnist, Self::Cifar10, Self::Cifar100, Self::Gtsrb, Self::Svhn];
 
     /// The name as it is typed, lower case.
     pub fn name(self) -> &'static str {
@@ -41,6 +43,7 @@ impl DatasetKind {
             Self::Cifar10 => "cifar10",
             Self::Cifar100 => "cifar100",
             Self::Gtsrb => "gtsrb",
+            Self::Svhn => "svhn",
         }
     }
 }
@@ -80,6 +83,7 @@ pub fn open(kind: DatasetKind, folder: &Path, split: Split) -> Result<Samples, D
         DatasetKind::Cifar10 => cifar10(folder, split),
         DatasetKind::Cifar100 => cifar100(folder, split),
         DatasetKind::Gtsrb => gtsrb(folder, split),
+        DatasetKind::Svhn => svhn(folder, split),
     }
 }
 
@@ -95,7 +99,7 @@ mod tests {
         let error = "imagenet".parse::<DatasetKind>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no data set \"imagenet\"; known are mnist, cifar10, cifar100, gtsrb"
+            "there is no data set \"imagenet\"; known are mnist, cifar10, cifar100, gtsrb, svhn"
         );
     }
 }

@@ -25,6 +25,11 @@ pub struct Sample {
 pub enum SampleImage {
     /// Pixels.
     Decoded(Image),
+    /// The bytes of an encoded image, at most [`MAX_IMAGE_BYTES`], that begin like one of the known formats; left to
+    /// be decoded as a file is.
+    ///
+    /// [`MAX_IMAGE_BYTES`]: crate::MAX_IMAGE_BYTES
+    Encoded(Vec<u8>),
     /// An encoded image file, left to be decoded by whoever stores it, under its own limits.
     File(PathBuf),
 }

@@ -37,6 +37,6 @@ pub(crate) fn first_error(samples: Result<Samples, DatasetError>) -> DatasetErro
 pub(crate) fn pixels(sample: &Sample) -> &plugin_api::Image {
     match &sample.image {
         SampleImage::Decoded(image) => image,
-        SampleImage::File(path) => panic!("{} is not decoded", path.display()),
+        SampleImage::Encoded(_) | SampleImage::File(_) => panic!("\"{}\" is not decoded", sample.key),
     }
 }

@@ -30,6 +30,16 @@ fn folders_are_labels_and_the_order_is_that_of_the_keys() {
 }
 
 #[test]
+fn an_unlabelled_folder_has_the_same_keys_and_no_labels() {
+    let root = tree(&["b/2.png", "top.JPG", "a/deep/x.pgm", "a/notes.txt"]);
+    let samples = unlabelled_folder(root.path()).unwrap();
+    assert_eq!(samples.skipped(), [root.path().join("a/notes.txt")]);
+    let samples = all(Ok(samples));
+    assert_eq!(keys(&samples), keys(&all(image_folder(root.path()))));
+    assert!(samples.iter().all(|sample| sample.label.is_none()));
+}
+
+#[test]
 fn a_folder_without_images_is_refused_by_name() {
     let root = tree(&["a/readme.txt"]);
     let found = image_folder(root.path()).unwrap_err();
