@@ -319,3 +319,29 @@ fn the_global_trigger_agrees_with_the_reference() {
     let found = optimise_trigger(&golden.model, &golden.exemplars[..32], start, &search, &budget).unwrap();
     close("global.trace", &found.trace, &golden.numbers("global.trace"), 0.02);
 }
+
+/// From the same start, with nothing taken over on the way: trigger, triggered features, fine-tuned head, scores.
+#[test]
+fn the_whole_method_finds_the_neighbours_of_the_reference() {
+    let Some(golden) = golden() else { return };
+    let nearest = |scores: &[f32]| -> Vec<u32> {
+        let mut order: Vec<(u32, f32)> = (0..).zip(scores.iter().copied()).collect();
+        plugin_api::order_by_score(&mut order);
+        order[..10].iter().map(|entry| entry.0).collect()
+    };
+    for (position, query) in QUERIES.into_iter().enumerate() {
+        let image = golden.pixels(&format!("{query}.image"));
+        let tau = golden.trigger(query, 100, None).pixels;
+        for blend in BLENDS {
+            let omega = if blend == Blend::Additive { 1.0 } else { deviation(&image) };
+            let triggered = golden.features(golden.exemplars.iter().map(|x| blend.apply(x, &tau, omega)));
+            let positive = golden.features([blend.apply(&image, &tau, omega)].into_iter());
+            let run = Run { name: "e10", epochs: 10, fisher: None };
+            let (head, _) = golden.tune(&positive, &triggered, position, &run);
+            let found = nearest(&score(&head, &triggered, crate::ScoreKind::LogProbability).unwrap());
+            let expected = nearest(&golden.numbers(&format!("{query}.{blend}.e10.score")));
+            let common = found.iter().filter(|id| expected.contains(id)).count();
+            assert!(common >= 9, "{query}, {blend}: {common} of 10, {found:?} for {expected:?}");
+        }
+    }
+}
