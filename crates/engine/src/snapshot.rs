@@ -72,16 +72,22 @@ fn fitting(rows: &FeatureRows, view: &KeptView) -> Result<(), SourceError> {
     if found == expected { Ok(()) } else { Err(storage(WrongDimension { found, expected })) }
 }
 
+/// Images that are not worth a turn of the pool.
+const DECODED_AT_ONCE: usize = 32;
+
 impl ExemplarSource for Snapshot {
     fn images(&self, ids: &[ExemplarId]) -> Result<Vec<Image>, SourceError> {
         self.present(ids)?;
-        ids.par_iter()
-            .map(|id| {
-                let bytes = self.stored.image_in(self.generation.catalog(), *id).map_err(storage)?;
-                let bytes = bytes.ok_or(SourceError::Missing { id: *id })?;
-                Ok(decode(&bytes).map_err(storage)?.image)
-            })
-            .collect()
+        let image = |id: &ExemplarId| {
+            let bytes = self.stored.image_in(self.generation.catalog(), *id).map_err(storage)?;
+            let bytes = bytes.ok_or(SourceError::Missing { id: *id })?;
+            Ok(decode(&bytes).map_err(storage)?.image)
+        };
+        if ids.len() <= DECODED_AT_ONCE {
+            // Whoever asks for few at a time has threads of their own.
+            return ids.iter().map(image).collect();
+        }
+        ids.par_iter().map(image).collect()
     }
 
     fn rows(&self, view: &str, ids: &[ExemplarId]) -> Result<FeatureRows, SourceError> {

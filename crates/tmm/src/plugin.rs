@@ -28,7 +28,7 @@ const DERIVED_AT_ONCE: usize = 4 * CHUNK;
 /// Largest number of candidates of one job. In the mode `exact` each costs a forward pass of the network.
 pub const MAX_CANDIDATES: usize = 1 << 20;
 
-/// The method as a reranker plugin, in the four modes of [`Mode`].
+/// The method as a reranker plugin, in the four modes of [`Mode`](crate::Mode).
 ///
 /// In the mode `exact` the stages are *trigger* (equation 8), *`fine_tune`* (equation 3, on a background sample that
 /// stands for the collection) and *score* (equation 4); every candidate runs through the network with the query's own
@@ -79,7 +79,7 @@ impl TmmReranker {
         Ok(Self { model, config, views, backgrounds, description })
     }
 
-    /// The same with stored views, which every mode but [`Mode::Exact`] needs. In the raw feature space the first of
+    /// The same with stored views, which every mode but [`Mode::Exact`](crate::Mode::Exact) needs. In the raw feature space the first of
     /// them is the triggered view.
     ///
     /// # Errors
