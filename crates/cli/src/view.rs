@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Context;
-use lookalike::plugin_api::{Budget, Completion};
-use lookalike::{Collection, ViewStatus};
+use lookalike::plugin_api::Budget;
+use lookalike::{Collection, OpenError, StoreConfig, ViewStatus};
 use serde::Serialize;
 use tmm::{StoredTrigger, TmmView, Transformation};
 
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ViewArgs, global: &GlobalArgs, output: Output) -> anyho
 
 fn add(args: &ViewAddArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     let view = TmmView::new(args.name.clone(), transformation(&args.kind)?)?;
-    let opened = Opened::open(&args.db, global, lookalike::StoreConfig::default())?;
+    let opened = Opened::open(&args.db, global, StoreConfig::default())?;
     let mut views = opened.views.clone();
     anyhow::ensure!(
         views.iter().all(|known| known.name() != view.name()),
@@ -40,34 +40,36 @@ fn add(args: &ViewAddArgs, global: &GlobalArgs, output: Output) -> anyhow::Resul
         views.len()
     );
     views.push(view);
-    let opened = opened.with_views(views)?;
-    completed(&args.db, &opened.database.collection(global.collection())?, output)
+    completed(&args.db, &opened.with_views(views)?, output)
 }
 
 fn complete(db: &Path, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let (_opened, collection) = Opened::collection(db, global)?;
-    completed(db, &collection, output)
+    completed(db, &Opened::open(db, global, StoreConfig::default())?, output)
 }
 
-fn completed(db: &Path, collection: &Collection, output: Output) -> anyhow::Result<Ending> {
-    let mut progress = Progress::rated("derive");
-    let report = collection.complete_views(&Budget::unlimited(), &mut |now| {
-        progress.at_rate(now.done, now.total, now.images_per_second, now.remaining);
-    })?;
-    drop(progress);
-    debug_assert_eq!(report.completion, Completion::Complete);
-    output.report(&ViewsOutcome::of(db, collection, report.derived, Vec::new()))?;
+fn completed(db: &Path, opened: &Opened, output: Output) -> anyhow::Result<Ending> {
+    let mut outcome = ViewsOutcome::of(db);
+    for collection in served(opened)? {
+        let mut progress = Progress::rated("derive");
+        let report = collection.complete_views(&Budget::unlimited(), &mut |now| {
+            progress.at_rate(now.done, now.total, now.images_per_second, now.remaining);
+        })?;
+        outcome.add(&collection, report.derived, Vec::new());
+    }
+    output.report(&outcome)?;
     Ok(Ending::Done)
 }
 
 fn list(db: &Path, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let (_opened, collection) = Opened::collection(db, global)?;
-    output.report(&ViewsOutcome::of(db, &collection, 0, Vec::new()))?;
+    let opened = Opened::open(db, global, StoreConfig::default())?;
+    let mut outcome = ViewsOutcome::of(db);
+    served(&opened)?.iter().for_each(|collection| outcome.add(collection, 0, Vec::new()));
+    output.report(&outcome)?;
     Ok(Ending::Done)
 }
 
 fn drop_view(args: &ViewDropArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let opened = Opened::open(&args.db, global, lookalike::StoreConfig::default())?;
+    let opened = Opened::open(&args.db, global, StoreConfig::default())?;
     let mut views = opened.views.clone();
     if let Some(name) = &args.name {
         let known: Vec<&str> = views.iter().map(TmmView::name).collect();
@@ -79,10 +81,26 @@ fn drop_view(args: &ViewDropArgs, global: &GlobalArgs, output: Output) -> anyhow
         views.retain(|view| view.name() != name);
     }
     let opened = opened.with_views(views)?;
-    let collection = opened.database.collection(global.collection())?;
-    let dropped = collection.drop_stale_views()?;
-    output.report(&ViewsOutcome::of(&args.db, &collection, 0, dropped))?;
+    let mut outcome = ViewsOutcome::of(&args.db);
+    for collection in served(&opened)? {
+        let dropped = collection.drop_stale_views()?;
+        outcome.add(&collection, 0, dropped);
+    }
+    output.report(&outcome)?;
     Ok(Ending::Done)
+}
+
+/// All collections of the model that was opened: views belong to a model, not to a collection.
+fn served(opened: &Opened) -> anyhow::Result<Vec<Collection>> {
+    let mut collections = Vec::new();
+    for name in opened.database.collection_names()? {
+        match opened.database.collection(&name) {
+            Ok(collection) => collections.push(collection),
+            Err(OpenError::Fingerprint { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(collections)
 }
 
 /// What was asked for; the arguments make sure that it is one.
@@ -103,9 +121,14 @@ fn transformation(kind: &ViewKindArgs) -> anyhow::Result<Transformation> {
 #[derive(Debug, Serialize)]
 struct ViewsOutcome {
     database: String,
-    collection: String,
     /// Rows made now.
     derived: u64,
+    collections: Vec<CollectionViews>,
+}
+
+#[derive(Debug, Serialize)]
+struct CollectionViews {
+    name: String,
     /// Views whose rows were removed now.
     dropped: Vec<String>,
     views: Vec<ViewReport>,
@@ -121,7 +144,11 @@ struct ViewReport {
 }
 
 impl ViewsOutcome {
-    fn of(db: &Path, collection: &Collection, derived: u64, dropped: Vec<String>) -> Self {
+    fn of(db: &Path) -> Self {
+        Self { database: db.display().to_string(), derived: 0, collections: Vec::new() }
+    }
+
+    fn add(&mut self, collection: &Collection, derived: u64, dropped: Vec<String>) {
         let report = |view: ViewStatus| ViewReport {
             name: view.name,
             id: view.id,
@@ -129,12 +156,20 @@ impl ViewsOutcome {
             missing: view.missing,
             declared: view.is_declared,
         };
-        Self {
-            database: db.display().to_string(),
-            collection: collection.name().to_owned(),
-            derived,
-            dropped,
-            views: collection.views().into_iter().map(report).collect(),
+        self.derived += derived;
+        let views = collection.views().into_iter().map(report).collect();
+        self.collections.push(CollectionViews { name: collection.name().to_owned(), dropped, views });
+    }
+
+    fn state(&self, view: &ViewReport) -> String {
+        let database = &self.database;
+        if !view.declared {
+            format!("; nobody asks for it, remove it with \"lookalike view drop {database}\"")
+        } else if view.missing > 0 {
+            let missing = grouped(view.missing);
+            format!(", {missing} missing; complete it with \"lookalike view complete {database}\"")
+        } else {
+            String::new()
         }
     }
 }
@@ -145,22 +180,14 @@ impl Report for ViewsOutcome {
             0 => String::new(),
             derived => format!("{} made\n", things(derived, "row")),
         };
-        text.extend(self.dropped.iter().map(|view| format!("{view}: rows removed\n")));
-        let line = |view: &ViewReport| {
-            let state = if !view.declared {
-                format!("; nobody asks for it, remove it with \"lookalike view drop {}\"", self.database)
-            } else if view.missing > 0 {
-                format!(
-                    ", {} missing; complete it with \"lookalike view complete {}\"",
-                    grouped(view.missing),
-                    self.database
-                )
-            } else {
-                String::new()
+        for collection in &self.collections {
+            text.extend(collection.dropped.iter().map(|view| format!("{view}: rows removed\n")));
+            let line = |view: &ViewReport| {
+                let (name, rows) = (&view.name, things(view.rows, "row"));
+                format!("{}: {name}, {rows}{}\n", collection.name, self.state(view))
             };
-            format!("{}: {}{state}\n", view.name, things(view.rows, "row"))
-        };
-        text.extend(self.views.iter().map(line));
+            text.extend(collection.views.iter().map(line));
+        }
         text
     }
 }

@@ -45,7 +45,8 @@ fn sampled(generation: &Generation) -> RoaringBitmap {
     generation.catalog().live() - generation.without_row()
 }
 
-/// The ids with what puts them in order, in that order. Exemplars of equal rows are told apart by their ids.
+/// The ids with what puts them in order, in that order. Exemplars of equal rows are told apart by
+/// their labels, and those that are alike in all are told apart by their ids.
 fn shuffled(generation: &Generation, ids: &RoaringBitmap, seed: u64) -> Vec<(u64, ExemplarId)> {
     let matrix = generation.clean();
     let mut keyed: Vec<(u64, ExemplarId)> = matrix
@@ -57,7 +58,11 @@ fn shuffled(generation: &Generation, ids: &RoaringBitmap, seed: u64) -> Vec<(u64
                 .map(|(id, row)| (hashed(seed ^ hashed(row_hash(row))), *id))
         })
         .collect();
-    keyed.par_sort_unstable();
+    let catalog = generation.catalog();
+    let label = |id: ExemplarId| catalog.label_of(id).and_then(|label| catalog.label_name(label));
+    keyed.par_sort_unstable_by(|a, b| {
+        a.0.cmp(&b.0).then_with(|| label(a.1).cmp(&label(b.1))).then(a.1.cmp(&b.1))
+    });
     keyed
 }
 

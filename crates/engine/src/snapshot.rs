@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use plugin_api::{ExemplarId, ExemplarSource, FeatureRows, Image, LabelId, SourceError, Space};
+use plugin_api::{ExemplarId, ExemplarSource, FeatureRows, Image, LabelId, SourceError, Space, View};
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -67,6 +67,12 @@ fn incomplete(view: &KeptView) -> SourceError {
     SourceError::Incomplete { name, missing: view.missing().len(), remedy }
 }
 
+/// The statistics of a view that is being made would be others tomorrow. Exemplars without a clean row are hidden
+/// everywhere, so that the clean view is whole without them.
+fn whole(view: &KeptView) -> Result<(), SourceError> {
+    if view.name() == View::CLEAN || view.missing().is_empty() { Ok(()) } else { Err(incomplete(view)) }
+}
+
 fn fitting(rows: &FeatureRows, view: &KeptView) -> Result<(), SourceError> {
     let (found, expected) = (rows.dimension(), view.matrix().dimension());
     if found == expected { Ok(()) } else { Err(storage(WrongDimension { found, expected })) }
@@ -117,6 +123,7 @@ impl ExemplarSource for Snapshot {
     fn whiten(&self, view: &str, rows: &FeatureRows) -> Result<FeatureRows, SourceError> {
         let view = self.view(view)?;
         fitting(rows, view)?;
+        whole(view)?;
         let whitened = self.whitening(view)?.whiten(rows.values());
         FeatureRows::new(rows.dimension(), whitened).map_err(storage)
     }
@@ -134,7 +141,10 @@ impl ExemplarSource for Snapshot {
         let matrix = view.matrix();
         let projection = match space {
             Space::Raw => Projection::raw(matrix, directions.values()),
-            Space::Whitened => Projection::whitened(matrix, self.whitening(view)?, directions.values()),
+            Space::Whitened => {
+                whole(view)?;
+                Projection::whitened(matrix, self.whitening(view)?, directions.values())
+            }
         };
         let products = projection.of(ids).map_err(|_| incomplete(view))?;
         FeatureRows::new(directions.len().max(1), products).map_err(storage)

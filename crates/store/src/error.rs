@@ -235,7 +235,11 @@ pub enum WriteError {
     #[error("the collection has given away all of its ids; copy it into a new collection")]
     IdsExhausted,
     /// Too many views.
-    #[error("the collection would have {found} feature views, at most {} are kept", limits::MAX_VIEWS)]
+    #[error(
+        "the collection would have {found} feature views, at most {} are kept; remove stale ones with `lookalike view \
+         drop`",
+        limits::MAX_VIEWS
+    )]
     TooManyViews {
         /// Views there would be.
         found: usize,

@@ -36,6 +36,8 @@ pub const MAX_CANDIDATES: usize = 1 << 20;
 /// `views`) and *score*, all on rows that the host stores; `cascade` is `shared` followed by `exact` on the best. A
 /// step of the budget is one update of trigger or head, or one scored candidate.
 ///
+/// The number `margin` is that of the head of the trigger (`exact`), or of the last view (`shared`).
+///
 /// What depends on the host's state and the sample alone (classes, whitened rows, Fisher information of the
 /// background) is kept from query to query where the host says which state it is in.
 ///
@@ -80,7 +82,7 @@ impl TmmReranker {
     }
 
     /// The same with stored views, which every mode but [`Mode::Exact`](crate::Mode::Exact) needs. In the raw feature space the first of
-    /// them is the triggered view.
+    /// them with a trigger is the triggered view of equation 3.
     ///
     /// # Errors
     ///

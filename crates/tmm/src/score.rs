@@ -22,6 +22,11 @@ impl ScoreKind {
     pub(crate) fn of_logits(self, logits: &mut [f32]) -> f32 {
         let (dummy, others) = (logits[logits.len() - 1], &logits[..logits.len() - 1]);
         match self {
+            // Where the dummy class leads, of the others' share, which goes on telling rows apart when the difference
+            // of logit and logarithm has no bit left for it.
+            Self::LogProbability if others.iter().all(|other| *other <= dummy) => {
+                -others.iter().map(|other| (other - dummy).exp()).sum::<f32>().ln_1p()
+            }
             Self::LogProbability => dummy - kernel::softmax(logits),
             Self::Logit => dummy,
             Self::Margin => dummy - others.iter().copied().fold(f32::NEG_INFINITY, f32::max),
@@ -72,7 +77,11 @@ mod tests {
         let rows = FeatureRows::new(2, vec![0.0, 0.0, 0.0, 500.0, 500.0, 0.0]).unwrap();
         let scores = score(&head, &rows, ScoreKind::LogProbability).unwrap();
         assert!((scores[0] - 0.5_f32.ln()).abs() < 1e-6);
-        assert_eq!(scores[1..], [0.0, -500.0]);
+        assert_eq!(scores[2].to_bits(), (-500.0_f32).to_bits());
+        assert!(scores[1] <= 0.0);
+        let near = FeatureRows::new(2, vec![0.0, 40.0, 0.0, 41.0]).unwrap();
+        let scores = score(&head, &near, ScoreKind::LogProbability).unwrap();
+        assert!(scores[0] < scores[1] && scores[1] < 0.0, "{scores:?}");
     }
 
     #[test]

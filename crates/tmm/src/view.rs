@@ -24,7 +24,7 @@ pub struct TmmView {
 /// What a [`TmmView`] does to an image in the shape of the model's input. The same for every image.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Transformation {
-    /// A stored trigger laid over it.
+    /// A stored trigger laid over it; the result is never cut to 0..=1, whatever a query asks for.
     Trigger {
         /// Of the model that sees the view.
         trigger: StoredTrigger,
@@ -157,6 +157,10 @@ impl TmmView {
             Transformation::Noise { .. } => Some(1.0),
             Transformation::Blur { .. } | Transformation::Mirror => None,
         }
+    }
+
+    pub(crate) fn is_triggered(&self) -> bool {
+        matches!(self.transformation, Transformation::Trigger { .. })
     }
 
     pub(crate) fn ensure_for(&self, model: &Model) -> Result<(), ViewError> {

@@ -186,14 +186,7 @@ impl Model {
     pub fn features(&self, batch: &[Pixels]) -> Result<FeatureRows, ModelError> {
         self.check(batch)?;
         let rows = self.chunks.map(self.chunks.of(batch), |chunk| {
-            let mut rows = if let [alone] = chunk {
-                // Matrix products of one image take another way than those of several and round differently.
-                to_host(self.forward(self.input(&[alone.clone(), alone.clone()]), 2))?
-            } else {
-                to_host(self.forward(self.input(chunk), chunk.len()))?
-            };
-            rows.truncate(chunk.len() * self.head.dimension());
-            Ok::<_, ModelError>(rows)
+            self.not_alone(chunk, |chunk| to_host(self.forward(self.input(chunk), chunk.len())))
         })?;
         self.feature_rows(rows.concat())
     }
@@ -281,6 +274,19 @@ impl Model {
             }
         })?;
         Ok((outcome, gradients.into_iter().flatten().collect()))
+    }
+
+    /// Rows of the images, of which there are two at least when `forward` gets them: matrix products of one image take
+    /// another way than those of several and round differently.
+    fn not_alone(
+        &self,
+        chunk: &[Pixels],
+        forward: impl Fn(&[Pixels]) -> Result<Vec<f32>, ModelError>,
+    ) -> Result<Vec<f32>, ModelError> {
+        let [alone] = chunk else { return forward(chunk) };
+        let mut rows = forward(&[alone.clone(), alone.clone()])?;
+        rows.truncate(self.head.dimension());
+        Ok(rows)
     }
 
     fn check(&self, batch: &[Pixels]) -> Result<(), ModelError> {

@@ -9,7 +9,7 @@ fn filled(bench: &Bench) -> String {
 }
 
 fn rows(db: &str) -> Vec<(String, u64, u64)> {
-    let views = json(&["view", "list", db])["views"].clone();
+    let views = json(&["view", "list", db])["collections"][0]["views"].clone();
     let count = |view: &serde_json::Value, what: &str| view[what].as_u64().unwrap();
     let views = views.as_array().unwrap().iter();
     views.map(|v| (v["name"].as_str().unwrap().to_owned(), count(v, "rows"), count(v, "missing"))).collect()
@@ -68,7 +68,7 @@ fn a_dropped_view_leaves_no_rows_and_may_come_again_as_another() {
     let db = filled(&bench);
     text(&["view", "add", &db, "soft", "--blur", "1"]);
     let dropped = json(&["view", "drop", &db, "soft"]);
-    assert_eq!(dropped["dropped"].as_array().unwrap().len(), 1);
+    assert_eq!(dropped["collections"][0]["dropped"].as_array().unwrap().len(), 1);
     assert_eq!(rows(&db), [view("clean", 60)]);
     text(&["view", "add", &db, "soft", "--mirror"]);
     assert_eq!(rows(&db), [view("clean", 60), view("soft", 60)]);

@@ -15,6 +15,9 @@ const MOST_KEPT_VALUES: usize = 1 << 22;
 const WHITENED_AT_ONCE: usize = 256;
 /// Images whose deviations make the collection's mean.
 const MEASURED_IMAGES: usize = 256;
+const MEASURED_AT_ONCE: usize = 4;
+/// Values of derived rows that a sample keeps at most: 64 MiB.
+const MOST_DERIVED_VALUES: usize = 1 << 24;
 
 /// The exemplars that stand for the collection in the fine-tuning, and what was computed of them.
 pub(crate) struct Background {
@@ -83,7 +86,11 @@ impl Background {
             Space::Raw => raw,
             Space::Whitened => embedding.whitened(stage, view, &raw, WHITENED_AT_ONCE)?,
         });
-        self.derived().rows.insert(key, Arc::clone(&rows));
+        let mut derived = self.derived();
+        let kept: usize = derived.rows.values().map(|rows| rows.values().len()).sum();
+        if kept + rows.values().len() <= MOST_DERIVED_VALUES {
+            derived.rows.insert(key, Arc::clone(&rows));
+        }
         Ok(rows)
     }
 
@@ -105,9 +112,14 @@ impl Background {
         }
         let every = self.ids.len().div_ceil(MEASURED_IMAGES).max(1);
         let ids: Vec<ExemplarId> = self.ids.iter().copied().step_by(every).collect();
-        let images = embedding.source.images(&ids).map_err(|error| Halt::of_source(stage, error))?;
-        let sum: f32 = images.iter().map(|image| deviation(&embedding.model.prepare(image))).sum();
-        let mean = sum / images.len().max(1) as f32;
+        let mut sum = 0.0;
+        // Few at a time: a decoded photograph is large.
+        for chunk in ids.chunks(MEASURED_AT_ONCE) {
+            embedding.poll()?;
+            let images = embedding.source.images(chunk).map_err(|error| Halt::of_source(stage, error))?;
+            sum += images.iter().map(|image| deviation(&embedding.model.prepare(image))).sum::<f32>();
+        }
+        let mean = sum / ids.len().max(1) as f32;
         self.derived().mean_deviation = Some(mean);
         Ok(mean)
     }
@@ -150,6 +162,7 @@ impl Backgrounds {
         let made = Arc::new(Background::sample(embedding, stage, size, seed)?);
         if let Some(key) = key.filter(|_| made.clean.values().len() <= MOST_KEPT_VALUES) {
             let mut kept = self.kept();
+            kept.retain(|(other, _)| *other != key);
             kept.push_front((key, Arc::clone(&made)));
             kept.truncate(KEPT);
         }

@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -94,12 +94,13 @@ impl Embedding<'_> {
     ) -> Result<Together<R>, Halt> {
         let pieces: Vec<&[ExemplarId]> = ids.chunks(CHUNK).collect();
         let results: Vec<Mutex<Option<Result<R, Halt>>>> = pieces.iter().map(|_| Mutex::new(None)).collect();
-        let next = AtomicUsize::new(0);
+        let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let run = || {
-            while self.budget.exhausted().is_none() {
+            while self.budget.exhausted().is_none() && !failed.load(Ordering::Relaxed) {
                 let place = next.fetch_add(1, Ordering::Relaxed);
                 let (Some(piece), Some(result)) = (pieces.get(place), results.get(place)) else { return };
                 let made = work(piece);
+                failed.fetch_or(matches!(made, Err(Halt::Failed(_))), Ordering::Relaxed);
                 *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
             }
         };
@@ -111,11 +112,13 @@ impl Embedding<'_> {
         }
         let mut done = Together { pieces: Vec::with_capacity(pieces.len()), ended: None };
         for result in results {
-            let Some(made) = result.into_inner().unwrap_or_else(PoisonError::into_inner) else {
-                done.ended = Some(self.budget.exhausted().unwrap_or(Completion::Cancelled));
-                break;
-            };
-            done.pieces.push(made?);
+            match result.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                _ if done.ended.is_some() => {}
+                Some(Ok(made)) => done.pieces.push(made),
+                Some(Err(Halt::Failed(error))) => return Err(Halt::Failed(error)),
+                Some(Err(Halt::Spent(completion))) => done.ended = Some(completion),
+                None => done.ended = Some(self.budget.exhausted().unwrap_or(Completion::Cancelled)),
+            }
         }
         Ok(done)
     }

@@ -20,6 +20,9 @@ use crate::{
 /// of 784 8-bit pixels gives 1.4e-4.
 const LEAST_DEVIATION: f32 = 1e-4;
 
+/// Rows that are whitened between two looks at the budget.
+const WHITENED_AT_ONCE: usize = 512;
+
 /// Most pixel values of the images that a layer is fine-tuned on: they are held twice, 256 MiB each.
 const MOST_TRAINING_VALUES: usize = 1 << 26;
 
@@ -89,6 +92,10 @@ impl<'a> QueryRun<'a> {
     }
 
     fn omega(&mut self, stage: &'static str, query: &Pixels) -> Result<f32, Halt> {
+        if self.config.trigger == TriggerKind::FixedPatch {
+            // Stamped, not blended.
+            return Ok(1.0);
+        }
         match self.config.omega {
             Omega::QueryDeviation => match deviation(query) {
                 omega if omega < LEAST_DEVIATION => {
@@ -100,7 +107,14 @@ impl<'a> QueryRun<'a> {
             },
             Omega::CollectionMean => {
                 let background = self.background(stage)?;
-                background.mean_deviation(&self.embedding(), stage)
+                match background.mean_deviation(&self.embedding(), stage)? {
+                    omega if omega < LEAST_DEVIATION => {
+                        let reason = "the collection's images are of one colour each, so that their mean standard \
+                                      deviation, the trigger's share, is 0; give omega a number";
+                        Err(Halt::Failed(RerankError::Undefined { stage, reason }))
+                    }
+                    omega => Ok(omega),
+                }
             }
             Omega::Fixed(omega) => Ok(omega as f32),
         }
@@ -300,7 +314,15 @@ fn whitened(
     let embedding = training.embedding;
     let too_few = || Halt::of_source(STAGE, SourceError::Whitening { rows: known.len() });
     let whitening = Whitening::fit(known, || embedding.poll())?.ok_or_else(too_few)?;
-    let own = |rows: &FeatureRows| embedding.unit_rows(STAGE, whitening.apply(rows));
+    let own = |rows: &FeatureRows| {
+        let mut values = Vec::with_capacity(rows.values().len());
+        for chunk in rows.values().chunks(WHITENED_AT_ONCE * rows.dimension()) {
+            embedding.poll()?;
+            let chunk = FeatureRows::new(rows.dimension(), chunk.to_vec());
+            values.extend(whitening.apply(&chunk.map_err(|error| Halt::of_step(STAGE, error))?));
+        }
+        embedding.unit_rows(STAGE, values)
+    };
     let triggered = training.one_class(&own(&query.triggered)?, &own(known)?)?;
     let positives = embedding.whitened(STAGE, View::CLEAN, &query.clean, CHUNK)?;
     let clean = training.one_class(&positives, &*others(&embedding, background, View::CLEAN)?)?;

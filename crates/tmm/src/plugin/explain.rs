@@ -81,12 +81,18 @@ impl QueryRun<'_> {
         }
         if terms.is_empty() {
             self.note(
-                "no heat map: this way of scoring has no dummy class on the model's own features".to_owned(),
+                "no heat map: scores have no dummy class here, or one on a layer of the query's own"
+                    .to_owned(),
             );
             return Ok(());
         }
-        let images = self.job.source.images(best).map_err(|error| Halt::of_source(STAGE, error))?;
-        let clean: Vec<Pixels> = images.iter().map(|image| self.model.prepare(image)).collect();
+        let mut clean: Vec<Pixels> = Vec::with_capacity(best.len());
+        // One at a time: a decoded photograph is large.
+        for id in best {
+            self.embedding().poll()?;
+            let images = self.job.source.images(&[*id]).map_err(|error| Halt::of_source(STAGE, error))?;
+            clean.extend(images.iter().map(|image| self.model.prepare(image)));
+        }
         let mut seen: Vec<(&LogitMap, Vec<Pixels>, f32)> = Vec::with_capacity(terms.len());
         for Term { map, seen: how } in terms {
             match self.slope(how) {
@@ -113,7 +119,7 @@ impl QueryRun<'_> {
         // Of the class that the trigger or the first view makes; the clean image says little of a trigger.
         let Some(term) = terms.iter().find(|term| !matches!(term.seen, Seen::Clean)) else {
             self.note(
-                "no certificate: this way of scoring has no dummy class on the model's own features"
+                "no certificate: scores have no dummy class here, or one on a layer of the query's own"
                     .to_owned(),
             );
             return Ok(());

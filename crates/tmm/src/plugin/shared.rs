@@ -106,7 +106,16 @@ impl QueryRun<'_> {
         let mut judges = Vec::with_capacity(query.len());
         let mut train = || -> Result<(), Halt> {
             match (self.config.feature_space, query) {
-                (FeatureSpace::Raw, [clean, triggered, ..]) => {
+                (FeatureSpace::Raw, [clean, others @ ..]) => {
+                    let is_triggered = |view: &&QueryView| {
+                        self.views.iter().any(|other| other.name() == view.name && other.is_triggered())
+                    };
+                    let reason = "in the raw feature space this mode needs a view with a trigger; declare one, or set \
+                                  feature_space to whitened";
+                    let triggered = others
+                        .iter()
+                        .find(is_triggered)
+                        .ok_or(Halt::Failed(RerankError::Undefined { stage: STAGE, reason }))?;
                     let own = FeatureRows::new(clean.rows.dimension(), clean.rows.row(0).to_vec());
                     let own = own.map_err(|error| Halt::of_step(STAGE, error))?;
                     let class = self.query_class(&own);

@@ -140,12 +140,13 @@ impl TunedModel<'_> {
     pub fn features(&self, batch: &[Pixels]) -> Result<FeatureRows, ModelError> {
         let model = self.model;
         model.check(batch)?;
-        let rows = model.chunks.map(model.chunks.of(batch), |chunk| {
+        let forward = |chunk: &[Pixels]| {
             let mut pass = self.pass(chunk.len(), &self.folded);
             let rows = pass.stem(model.normalised(model.input(chunk)));
             let rows = pass.blocks(0..self.end, rows);
             to_host(pass.features(rows))
-        })?;
+        };
+        let rows = model.chunks.map(model.chunks.of(batch), |chunk| model.not_alone(chunk, forward))?;
         model.feature_rows(rows.concat())
     }
 
