@@ -117,8 +117,23 @@ impl Collection {
         progress: &mut dyn FnMut(&RebuildProgress),
     ) -> Result<RebuildReport, RebuildError> {
         let served = Arc::new(Served::new(serving.clone())?);
+        let rebuilt = self.rebuild_for(&served, budget, progress);
+        if rebuilt.as_ref().is_ok_and(|report| report.completion == Completion::Complete) {
+            return rebuilt;
+        }
+        // With the present model, rows that were made before the end are of use at once.
+        let shown = self.show_completed();
+        rebuilt.and_then(|report| Ok(shown.map(|()| report)?))
+    }
+
+    fn rebuild_for(
+        &self,
+        served: &Arc<Served>,
+        budget: &Budget,
+        progress: &mut dyn FnMut(&RebuildProgress),
+    ) -> Result<RebuildReport, RebuildError> {
         let stored = self.stored();
-        let mut run = Run::begin(&stored, &served, budget)?;
+        let mut run = Run::begin(&stored, served, budget)?;
         while run.missing() > LAST_IMAGES {
             if !run.step(progress)? {
                 return Ok(run.report());
@@ -128,7 +143,7 @@ impl Collection {
         if !run.finish(progress)? {
             return Ok(run.report());
         }
-        self.reload(Some(Arc::clone(&served)))?;
+        self.reload(Some(Arc::clone(served)))?;
         Ok(run.report())
     }
 
