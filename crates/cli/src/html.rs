@@ -194,6 +194,10 @@ impl Card {
         self.rows.iter().flat_map(|row| &row.neighbours).map(|neighbour| neighbour.verdict)
     }
 
+    fn has_heat(&self) -> bool {
+        self.rows.iter().flat_map(|row| &row.neighbours).any(|neighbour| neighbour.heat.is_some())
+    }
+
     fn render(&self) -> String {
         let pictures = each(&self.pictures, |(caption, picture)| {
             format!("<figure>{}<figcaption>{}</figcaption></figure>", picture.tag(caption), escaped(caption))
@@ -318,7 +322,10 @@ impl Page {
             (Verdict::OtherLabel, "\u{2717} other label (dashed frame)"),
         ];
         let marks = marks.iter().filter(|(verdict, _)| shown(*verdict));
-        let items = each(marks, |(_, meaning)| format!("<li>{meaning}</li>"));
+        let mut items = each(marks, |(_, meaning)| format!("<li>{meaning}</li>"));
+        if self.sections.iter().flat_map(|(_, cards)| cards).any(Card::has_heat) {
+            items += "<li>below an image: what in it made its score, the brightest place most</li>";
+        }
         if items.is_empty() {
             "<p></p>".to_owned()
         } else {
