@@ -6,40 +6,22 @@
 //! turns over
 //! slices of the images, because a shared machine's speed drifts.
 
-use std::path::Path;
-use std::sync::Arc;
+#[path = "data/digits.rs"]
+mod digits;
+
 use std::time::{Duration, Instant};
 
-use datasets::{SampleImage, Split, mnist};
+use digits::Digits;
 use lookalike::{Database, IngestItem, ItemImage, StoreConfig};
 use plugin_api::{Budget, Embedder, Image};
-use vision::{ComputeConfig, Model, ModelManifest, Pixels};
+use vision::Pixels;
 
 /// Images that each of the three handles before it is the next one's turn.
 const SLICE: usize = 12_000;
 
 #[expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
 fn main() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let (data, weights) = (shared.join("data/mnist"), shared.join("models/mnist-resnet18.safetensors"));
-    if !data.exists() || !weights.exists() {
-        println!("skipped: {} or {} is absent", data.display(), weights.display());
-        return;
-    }
-    let limit = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(60_000);
-    let manifest = ModelManifest::infer(&weights, 28, 28).expect("weights of a ResNet");
-    let bytes = std::fs::read(&weights).expect("readable weights");
-    let model = Arc::new(Model::load(manifest, &bytes, ComputeConfig::default()).expect("a model"));
-    let images: Vec<(String, Image)> = mnist(&data, Split::Train)
-        .expect("MNIST")
-        .take(limit)
-        .map(|sample| sample.expect("a digit"))
-        .map(|sample| match sample.image {
-            SampleImage::Decoded(image) => (sample.key, image),
-            SampleImage::Encoded(_) | SampleImage::File(_) => unreachable!("IDX holds pixels"),
-        })
-        .collect();
-
+    let Some(Digits { model, images }) = digits::load() else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let database = Database::create(&folder.path().join("db"), model.clone(), StoreConfig::default());
     let collection = database.expect("a database").collection_or_create("main").expect("a collection");

@@ -9,19 +9,22 @@
 //! - `cancel/MODE`: the longest time from setting the flag to having the answer, of queries cancelled at moments that
 //!   are spread over the whole query.
 
+#[path = "data/digits.rs"]
+mod digits;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use datasets::{SampleImage, Split, mnist};
+use digits::Digits;
 use lookalike::{
     Answer, Candidates, Collection, Database, IngestItem, ItemImage, Query, Rerank, StoreConfig,
 };
 use plugin_api::{Budget, CancelFlag, Image, ParameterValue, Parameters, RankingStatus};
 use tmm::{Blend, StoredTrigger, TmmConfig, TmmReranker, TmmView, Transformation, TriggerStart};
-use vision::{ComputeConfig, Model, ModelManifest, Pixels};
+use vision::{Model, Pixels};
 
 /// Queries of each measurement.
 const QUERIES: usize = 9;
@@ -34,26 +37,9 @@ struct Bench {
     images: Vec<Image>,
 }
 
-#[expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
 fn main() {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let (data, weights) = (shared.join("data/mnist"), shared.join("models/mnist-resnet18.safetensors"));
-    if !data.exists() || !weights.exists() {
-        println!("skipped: {} or {} is absent", data.display(), weights.display());
-        return;
-    }
-    let limit = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(60_000);
-    let manifest = ModelManifest::infer(&weights, 28, 28).expect("weights of a ResNet");
-    let bytes = fs::read(&weights).expect("readable weights");
-    let model = Arc::new(Model::load(manifest, &bytes, ComputeConfig::default()).expect("a model"));
-    let images: Vec<Image> = mnist(&data, Split::Train)
-        .expect("MNIST")
-        .take(limit)
-        .map(|sample| match sample.expect("a digit").image {
-            SampleImage::Decoded(image) => image,
-            SampleImage::Encoded(_) | SampleImage::File(_) => unreachable!("IDX holds pixels"),
-        })
-        .collect();
+    let Some(Digits { model, images }) = digits::load() else { return };
+    let images: Vec<Image> = images.into_iter().map(|(_, image)| image).collect();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let collection = filled(&folder.path().join("db"), &model, &images);
     let bench = Bench { model, collection, images };

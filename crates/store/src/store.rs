@@ -74,7 +74,7 @@ impl Store {
         folder::sync_all(root)?;
         marker::write(root, moment::now_ms(), moment::uuid())?;
         folder::sync_parent(root)?;
-        Ok(Self { root: root.to_owned(), config, backend, lock: Arc::new(lock), open: Mutex::default() })
+        Ok(Self::locked(root, config, backend, lock))
     }
 
     /// Opens a database. Its collections are opened one by one, when they are asked for.
@@ -96,14 +96,17 @@ impl Store {
         marker::check(root)?;
         let lock = lock(root)?;
         marker::check(root)?;
-        Ok(Self { root: root.to_owned(), config, backend, lock: Arc::new(lock), open: Mutex::default() })
+        Ok(Self::locked(root, config, backend, lock))
     }
 
     /// Locks a database of this or an older format; its collections must not be opened in the ordinary way.
     pub(crate) fn lock_any(root: &Path, config: StoreConfig) -> Result<Self, OpenError> {
         marker::format(root)?;
-        let lock = Arc::new(lock(root)?);
-        Ok(Self { root: root.to_owned(), config, backend: Arc::new(Disk), lock, open: Mutex::default() })
+        Ok(Self::locked(root, config, Arc::new(Disk), lock(root)?))
+    }
+
+    fn locked(root: &Path, config: StoreConfig, backend: Arc<dyn Backend>, lock: Lock) -> Self {
+        Self { root: root.to_owned(), config, backend, lock: Arc::new(lock), open: Mutex::default() }
     }
 
     /// Its directory.

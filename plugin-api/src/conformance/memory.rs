@@ -24,6 +24,7 @@ pub struct MemorySource {
     labels: Vec<Option<LabelId>>,
     label_names: Vec<String>,
     views: BTreeMap<String, MemoryView>,
+    generation: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,6 +48,7 @@ impl MemorySource {
             labels: Vec::with_capacity(exemplars.len()),
             label_names: Vec::new(),
             views: BTreeMap::new(),
+            generation: None,
         };
         for MemoryExemplar { image, label } in exemplars {
             source.images.push(image);
@@ -68,6 +70,14 @@ impl MemorySource {
         let whitening = Whitening::fit(rows.dimension(), rows.values().chunks_exact(rows.dimension()));
         self.views.insert(name.to_owned(), MemoryView { rows, whitening });
         Ok(self)
+    }
+
+    /// The same source, which tells rerankers that this is its state, so that they may keep what they compute of it. A
+    /// source that differs must have another number.
+    #[must_use]
+    pub fn with_generation(mut self, generation: u64) -> Self {
+        self.generation = Some(generation);
+        self
     }
 
     /// Number of exemplars.
@@ -156,6 +166,10 @@ impl ExemplarSource for MemorySource {
         }
         let values = rows.rows().flat_map(|row| whitening.whiten(row)).collect();
         FeatureRows::new(dimension, values).map_err(|error| SourceError::Storage(Box::new(error)))
+    }
+
+    fn generation(&self) -> Option<u64> {
+        self.generation
     }
 }
 

@@ -11,8 +11,6 @@ use crate::{Fisher, MOST_BACKGROUND, deviation};
 /// Samples that are kept, and values in the clean rows of one at most: 8,192 rows of 512 values.
 const KEPT: usize = 4;
 const MOST_KEPT_VALUES: usize = 1 << 22;
-/// Rows that a host whitens between two looks at the budget.
-const WHITENED_AT_ONCE: usize = 256;
 /// Images whose deviations make the collection's mean.
 const MEASURED_IMAGES: usize = 256;
 const MEASURED_AT_ONCE: usize = 4;
@@ -84,7 +82,7 @@ impl Background {
         };
         let rows = Arc::new(match space {
             Space::Raw => raw,
-            Space::Whitened => embedding.whitened(stage, view, &raw, WHITENED_AT_ONCE)?,
+            Space::Whitened => embedding.whitened(stage, view, &raw)?,
         });
         let mut derived = self.derived();
         let kept: usize = derived.rows.values().map(|rows| rows.values().len()).sum();

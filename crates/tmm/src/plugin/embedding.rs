@@ -10,6 +10,8 @@ use crate::{Blend, StoredTrigger};
 
 /// Images that one thread takes between two looks at the budget: few enough for the 50 ms of the contract on a slow core.
 pub(crate) const CHUNK: usize = 32;
+/// Rows that are whitened between two looks at the budget.
+const WHITENED_AT_ONCE: usize = 256;
 
 /// Makes feature rows of triggered images.
 #[derive(Clone, Copy)]
@@ -123,22 +125,31 @@ impl Embedding<'_> {
         Ok(done)
     }
 
-    /// `rows` of a view, whitened by the host, each of unit length; a row of zeros stays. Between two looks at the
-    /// budget `at_once` are made.
+    /// `rows` of a view, whitened by the host, each of unit length; a row of zeros stays.
     pub(crate) fn whitened(
         &self,
         stage: &'static str,
         view: &str,
         rows: &FeatureRows,
-        at_once: usize,
+    ) -> Result<FeatureRows, Halt> {
+        self.whitened_by(stage, rows, |piece| {
+            let whitened = self.source.whiten(view, piece).map_err(|error| Halt::of_source(stage, error))?;
+            Ok(whitened.into_values())
+        })
+    }
+
+    /// The same by any other whitening. Between two looks at the budget [`WHITENED_AT_ONCE`] rows are made.
+    pub(crate) fn whitened_by(
+        &self,
+        stage: &'static str,
+        rows: &FeatureRows,
+        whiten: impl Fn(&FeatureRows) -> Result<Vec<f32>, Halt>,
     ) -> Result<FeatureRows, Halt> {
         let mut values = Vec::with_capacity(rows.values().len());
-        for chunk in rows.values().chunks(at_once.max(1) * rows.dimension()) {
+        for piece in rows.values().chunks(WHITENED_AT_ONCE * rows.dimension()) {
             self.poll()?;
-            let chunk = FeatureRows::new(rows.dimension(), chunk.to_vec());
-            let chunk = chunk.map_err(|error| Halt::of_step(stage, error))?;
-            let whitened = self.source.whiten(view, &chunk).map_err(|error| Halt::of_source(stage, error))?;
-            values.extend_from_slice(whitened.values());
+            let piece = FeatureRows::new(rows.dimension(), piece.to_vec());
+            values.extend(whiten(&piece.map_err(|error| Halt::of_step(stage, error))?)?);
         }
         self.unit_rows(stage, values)
     }

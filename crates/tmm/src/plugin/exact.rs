@@ -20,9 +20,6 @@ use crate::{
 /// of 784 8-bit pixels gives 1.4e-4.
 const LEAST_DEVIATION: f32 = 1e-4;
 
-/// Rows that are whitened between two looks at the budget.
-const WHITENED_AT_ONCE: usize = 512;
-
 /// Most pixel values of the images that a layer is fine-tuned on: they are held twice, 256 MiB each.
 const MOST_TRAINING_VALUES: usize = 1 << 26;
 
@@ -269,25 +266,11 @@ impl<'a> QueryRun<'a> {
         // Steps are taken group by group, and what was taken is done.
         let budget = self.budget.without_step_limit();
         let embedding = Embedding { budget: &budget, ..self.embedding() };
-        for group in candidates.chunks(GROUP) {
-            let spent = group.iter().map(|_| self.budget.spend(1)).position(|spent| spent.is_some());
-            let group = &group[..spent.unwrap_or(group.len())];
-            let kind = self.config.score;
-            let done = embedding.together(group, |piece| tuned.scores(STAGE, &embedding, kind, piece))?;
-            let of_group = done.pieces.concat();
-            if of_group.iter().any(|score| !score.is_finite()) {
-                return Err(Halt::Failed(RerankError::NotFinite { stage: STAGE }));
-            }
-            *steps += of_group.len() as u64;
-            scores.extend(of_group);
-            if let Some(completion) = done.ended {
-                return Err(Halt::Spent(completion));
-            }
-            if spent.is_some() {
-                return Err(Halt::Spent(self.budget.exhausted().unwrap_or(Completion::StepLimit)));
-            }
-        }
-        Ok(())
+        self.score_groups(candidates, GROUP, scores, steps, |run, group| {
+            let done = embedding
+                .together(group, |piece| tuned.scores(STAGE, &embedding, run.config.score, piece))?;
+            Ok((done.pieces.concat(), done.ended))
+        })
     }
 
     fn show_trigger(&mut self, trigger: &StoredTrigger, omega: f32) {
@@ -314,17 +297,9 @@ fn whitened(
     let embedding = training.embedding;
     let too_few = || Halt::of_source(STAGE, SourceError::Whitening { rows: known.len() });
     let whitening = Whitening::fit(known, || embedding.poll())?.ok_or_else(too_few)?;
-    let own = |rows: &FeatureRows| {
-        let mut values = Vec::with_capacity(rows.values().len());
-        for chunk in rows.values().chunks(WHITENED_AT_ONCE * rows.dimension()) {
-            embedding.poll()?;
-            let chunk = FeatureRows::new(rows.dimension(), chunk.to_vec());
-            values.extend(whitening.apply(&chunk.map_err(|error| Halt::of_step(STAGE, error))?));
-        }
-        embedding.unit_rows(STAGE, values)
-    };
+    let own = |rows: &FeatureRows| embedding.whitened_by(STAGE, rows, |piece| Ok(whitening.apply(piece)));
     let triggered = training.one_class(&own(&query.triggered)?, &own(known)?)?;
-    let positives = embedding.whitened(STAGE, View::CLEAN, &query.clean, CHUNK)?;
+    let positives = embedding.whitened(STAGE, View::CLEAN, &query.clean)?;
     let clean = training.one_class(&positives, &*others(&embedding, background, View::CLEAN)?)?;
     let clean = ViewJudge::new(STAGE, View::CLEAN, Space::Whitened, clean.head)?;
     Ok((Judge::Whitened { triggered: triggered.head, whitening, clean }, triggered.margin))

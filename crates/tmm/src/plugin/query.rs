@@ -2,22 +2,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use plugin_api::{
-    Artifact, Budget, Completion, ExemplarId, FeatureRows, RerankJob, RerankScores, StageScores, StageTiming,
-    order_by_score,
+    Artifact, Budget, Completion, ExemplarId, FeatureRows, RerankError, RerankJob, RerankScores, StageScores,
+    StageTiming, order_by_score,
 };
 use vision::{Model, Pixels};
 
 use super::TmmReranker;
-use super::background::{Background, Backgrounds, class_of, predicted};
+use super::background::{Background, class_of, predicted};
 use super::embedding::Embedding;
 use super::halt::Halt;
 use crate::{Mode, TmmConfig, TmmView, disturbed_copies};
 
 /// One job on its way through the stages.
 pub(crate) struct QueryRun<'a> {
+    plugin: &'a TmmReranker,
     pub(crate) model: &'a Model,
     pub(crate) views: &'a [TmmView],
-    pub(crate) backgrounds: &'a Backgrounds,
     pub(crate) config: &'a TmmConfig,
     pub(crate) job: &'a RerankJob<'a>,
     /// Stands for the job's query where it is given.
@@ -95,6 +95,34 @@ impl QueryRun<'_> {
         result
     }
 
+    /// Scores the candidates in their order, `at_once` together, as far as the budget goes. `score` gives the scores of a
+    /// group, or of the first of it and why it ended there; candidates that it gets were taken from the budget's steps.
+    pub(crate) fn score_groups(
+        &self,
+        candidates: &[ExemplarId],
+        at_once: usize,
+        scores: &mut Vec<f32>,
+        steps: &mut u64,
+        score: impl Fn(&Self, &[ExemplarId]) -> Result<(Vec<f32>, Option<Completion>), Halt>,
+    ) -> Result<(), Halt> {
+        for group in candidates.chunks(at_once) {
+            let spent = group.iter().map(|_| self.budget.spend(1)).position(|spent| spent.is_some());
+            let group = &group[..spent.unwrap_or(group.len())];
+            let (of_group, ended) = score(self, group)?;
+            if of_group.iter().any(|score| !score.is_finite()) {
+                return Err(Halt::Failed(RerankError::NotFinite { stage: "score" }));
+            }
+            *steps += of_group.len() as u64;
+            scores.extend(of_group);
+            let ended =
+                ended.or_else(|| spent.map(|_| self.budget.exhausted().unwrap_or(Completion::StepLimit)));
+            if let Some(completion) = ended {
+                return Err(Halt::Spent(completion));
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn note(&mut self, note: String) {
         if !self.artifacts.iter().any(|artifact| matches!(artifact, Artifact::Note(known) if *known == note))
         {
@@ -123,7 +151,8 @@ impl QueryRun<'_> {
 
     pub(crate) fn background(&mut self, stage: &'static str) -> Result<Arc<Background>, Halt> {
         let embedding = self.embedding();
-        let sample = self.backgrounds.sample(&embedding, stage, self.config.background, self.job.seed)?;
+        let sample =
+            self.plugin.backgrounds.sample(&embedding, stage, self.config.background, self.job.seed)?;
         if sample.predicted > 0 {
             let (predicted, of) = (sample.predicted, sample.ids.len());
             self.note(format!(
@@ -142,9 +171,9 @@ impl<'a> QueryRun<'a> {
         budget: &'a Budget,
     ) -> Self {
         Self {
+            plugin,
             model: &plugin.model,
             views: &plugin.views,
-            backgrounds: &plugin.backgrounds,
             config,
             job,
             query: None,
@@ -161,19 +190,7 @@ impl<'a> QueryRun<'a> {
     where
         'a: 'b,
     {
-        QueryRun {
-            model: self.model,
-            views: self.views,
-            backgrounds: self.backgrounds,
-            config,
-            job: self.job,
-            query: Some(query),
-            budget: self.budget,
-            scores: Vec::new(),
-            stages: Vec::new(),
-            timings: Vec::new(),
-            artifacts: Vec::new(),
-        }
+        QueryRun { query: Some(query), ..QueryRun::new(self.plugin, config, self.job, self.budget) }
     }
 
     pub(crate) fn embedding(&self) -> Embedding<'a> {

@@ -1,7 +1,6 @@
-use plugin_api::{Artifact, Completion, FeatureRows, RerankError, Space, View};
+use plugin_api::{Artifact, FeatureRows, RerankError, Space, View};
 use vision::Pixels;
 
-use super::embedding::CHUNK;
 use super::explain::{Seen, Term};
 use super::halt::Halt;
 use super::judge::{Printed, Training, ViewJudge, others};
@@ -56,7 +55,7 @@ impl QueryRun<'_> {
             let directions: Vec<(String, FeatureRows)> = query
                 .into_iter()
                 .map(|QueryView { name, rows }| {
-                    let rows = embedding.whitened(STAGE, &name, &rows, CHUNK)?;
+                    let rows = embedding.whitened(STAGE, &name, &rows)?;
                     Ok((name, rows))
                 })
                 .collect::<Result<_, Halt>>()?;
@@ -128,7 +127,7 @@ impl QueryRun<'_> {
                 }
                 (FeatureSpace::Raw | FeatureSpace::Whitened, views) => {
                     for QueryView { name, rows } in views {
-                        let positives = embedding.whitened(STAGE, name, rows, CHUNK)?;
+                        let positives = embedding.whitened(STAGE, name, rows)?;
                         let made =
                             training.one_class(&positives, &*others(&embedding, &background, name)?)?;
                         margin = made.margin;
@@ -152,20 +151,10 @@ impl QueryRun<'_> {
         steps: &mut u64,
         add: impl Fn(&Self, &[plugin_api::ExemplarId], &mut [f32]) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
-        for chunk in self.job.candidates.chunks(SCANNED_AT_ONCE) {
-            let spent = chunk.iter().map(|_| self.budget.spend(1)).position(|spent| spent.is_some());
-            let chunk = &chunk[..spent.unwrap_or(chunk.len())];
-            let mut sums = vec![0.0; chunk.len()];
-            add(self, chunk, &mut sums)?;
-            if sums.iter().any(|score| !score.is_finite()) {
-                return Err(Halt::Failed(RerankError::NotFinite { stage: "score" }));
-            }
-            *steps += sums.len() as u64;
-            scores.extend(sums);
-            if spent.is_some() {
-                return Err(Halt::Spent(self.budget.exhausted().unwrap_or(Completion::StepLimit)));
-            }
-        }
-        Ok(())
+        self.score_groups(self.job.candidates, SCANNED_AT_ONCE, scores, steps, |run, group| {
+            let mut sums = vec![0.0; group.len()];
+            add(run, group, &mut sums)?;
+            Ok((sums, None))
+        })
     }
 }

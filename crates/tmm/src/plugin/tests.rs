@@ -1,8 +1,5 @@
 use plugin_api::conformance::{MemoryExemplar, MemorySource, check_reranker};
-use plugin_api::{
-    Artifact, CancelFlag, Embedder, ExemplarId, ExemplarSource, LabelId, ParameterValue, Parameters,
-    SourceError,
-};
+use plugin_api::{Artifact, CancelFlag, Embedder, ExemplarId, ExemplarSource, ParameterValue, Parameters};
 
 use vision::Layer;
 
@@ -260,36 +257,11 @@ fn a_mode_without_its_views_is_refused_with_what_to_do() {
 
 #[test]
 fn what_is_kept_of_a_background_changes_no_score() {
-    /// A source whose state is known, so that the reranker may keep what it computed.
-    struct Known(MemorySource, u64);
-    impl ExemplarSource for Known {
-        fn images(&self, ids: &[ExemplarId]) -> Result<Vec<Image>, SourceError> {
-            self.0.images(ids)
-        }
-        fn rows(&self, view: &str, ids: &[ExemplarId]) -> Result<FeatureRows, SourceError> {
-            self.0.rows(view, ids)
-        }
-        fn labels(&self, ids: &[ExemplarId]) -> Result<Vec<Option<LabelId>>, SourceError> {
-            self.0.labels(ids)
-        }
-        fn label_name(&self, label: LabelId) -> Option<&str> {
-            self.0.label_name(label)
-        }
-        fn background(&self, size: usize, seed: u64) -> Vec<ExemplarId> {
-            self.0.background(size, seed)
-        }
-        fn whiten(&self, view: &str, rows: &FeatureRows) -> Result<FeatureRows, SourceError> {
-            self.0.whiten(view, rows)
-        }
-        fn generation(&self) -> Option<u64> {
-            Some(self.1)
-        }
-    }
     for config in modes() {
         let reranker = reranker(config);
         let (query, parameters) = (tiny::image(107), Parameters::default());
         let candidates: Vec<ExemplarId> = (0..EXEMPLARS as u32).collect();
-        let run = |source: &dyn ExemplarSource| {
+        let run = |source: &MemorySource| {
             let job = RerankJob {
                 query: &query,
                 query_label: None,
@@ -300,7 +272,7 @@ fn what_is_kept_of_a_background_changes_no_score() {
             };
             reranker.rerank(&job, &Budget::unlimited()).unwrap()
         };
-        let (unknown, known) = (source(), Known(source(), 5));
+        let (unknown, known) = (source(), source().with_generation(5));
         let expected = run(&unknown);
         for _ in 0..2 {
             let found = run(&known);
