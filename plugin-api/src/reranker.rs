@@ -362,6 +362,8 @@ pub enum SourceError {
         /// Rows there are.
         rows: usize,
     },
+    /// The job's budget ran out while the host was at work, for instance on its whitening.
+    Stopped(Completion),
     /// Reading failed.
     Storage(Box<dyn Error + Send + Sync>),
 }
@@ -377,6 +379,7 @@ impl fmt::Display for SourceError {
             Self::Whitening { rows } => {
                 write!(f, "whitening needs at least 2 exemplars that differ, the collection has {rows} rows")
             }
+            Self::Stopped(completion) => write!(f, "the budget ran out inside the host ({completion:?})"),
             Self::Storage(_) => f.write_str("reading the collection failed"),
         }
     }
@@ -386,9 +389,11 @@ impl Error for SourceError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Storage(source) => Some(source.as_ref()),
-            Self::Missing { .. } | Self::View { .. } | Self::Incomplete { .. } | Self::Whitening { .. } => {
-                None
-            }
+            Self::Missing { .. }
+            | Self::View { .. }
+            | Self::Incomplete { .. }
+            | Self::Whitening { .. }
+            | Self::Stopped(_) => None,
         }
     }
 }

@@ -97,7 +97,11 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, DecodeError> {
         matches!(decoder.color_type(), ColorType::L8 | ColorType::L16 | ColorType::La8 | ColorType::La16);
     let pixels = DynamicImage::from_decoder(decoder).map_err(damaged)?;
 
-    let (channels, samples) = if grey {
+    let (channels, samples) = if let DynamicImage::ImageLuma8(pixels) = pixels {
+        (1, pixels.into_raw())
+    } else if let DynamicImage::ImageRgb8(pixels) = pixels {
+        (3, pixels.into_raw())
+    } else if grey {
         let with_alpha = pixels.into_luma_alpha8();
         (1, with_alpha.pixels().map(|p| over_black(p.0[0], p.0[1])).collect())
     } else {

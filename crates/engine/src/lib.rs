@@ -52,6 +52,7 @@ pub use query::{
 };
 pub use rebuild::{RebuildError, RebuildEstimate, RebuildProgress, RebuildReport};
 pub use search::SearchError;
+pub use snapshot::Snapshot;
 pub use views::{DeriveError, MAX_DECLARED_VIEWS, ViewStatus, ViewsError, ViewsReport};
 pub use whitening::SHRINK;
 

@@ -149,8 +149,9 @@ impl Collection {
             |filter| filter.matches(generation.catalog()),
         );
         let depth = depth(query, &matched);
-        let (ranking, shortlist) =
-            watch.stage("shortlist", || ranked(&generation, &rows, query.metric, &matched, depth));
+        let (ranking, shortlist) = watch
+            .stage("shortlist", || ranked(&generation, &rows, query, &matched, depth))
+            .map_err(SearchError::Stopped)?;
         let reranked = match &query.rerank {
             Some(rerank) => self.rerank(query, rerank, &image, &generation, &shortlist)?,
             None => Reranked::skipped(),
@@ -200,7 +201,7 @@ impl Collection {
             });
         }
         let candidates: Vec<ExemplarId> = shortlist.iter().map(|(id, _)| *id).collect();
-        let snapshot = Snapshot { stored: self.stored(), generation: Arc::clone(generation) };
+        let snapshot = Snapshot::new(self.stored(), Arc::clone(generation), &query.budget);
         let job = RerankJob {
             query: image,
             query_label: query.label.as_deref(),

@@ -1,6 +1,6 @@
 //! Stage `shortlist`: the exact nearest rows of a query by one plain metric.
 
-use plugin_api::{ExemplarId, order_by_score};
+use plugin_api::{Budget, Completion, ExemplarId, order_by_score};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
@@ -21,15 +21,17 @@ pub(crate) struct QueryRow<'a> {
 ///
 /// Scores are the metric's own: for [`Metric::L2`] the distance, so the first is the smallest. With [`Metric::Whitened`]
 /// the score is the sum of the whitened cosines in the query's views; the other metrics compare in the first of them.
-/// `None` when the metric is [`Metric::Whitened`] and the rows of a view do not vary.
+/// `None` when the metric is [`Metric::Whitened`] and the rows of a view do not vary. Fitting a whitening ends with the
+/// budget.
 pub(crate) fn shortlist(
     generation: &Generation,
     query: &[QueryRow<'_>],
     metric: Metric,
     candidates: &RoaringBitmap,
     depth: usize,
-) -> Option<Vec<(ExemplarId, f32)>> {
-    let (QueryRow { view, row }, others) = query.split_first()?;
+    budget: &Budget,
+) -> Result<Option<Vec<(ExemplarId, f32)>>, Completion> {
+    let Some((QueryRow { view, row }, others)) = query.split_first() else { return Ok(None) };
     let nearest = match metric {
         Metric::L2 => {
             let mut nearest =
@@ -45,16 +47,18 @@ pub(crate) fn shortlist(
             })
         }
         Metric::Whitened if others.is_empty() => {
-            let whitening = view.whitening(generation.catalog().live())?;
+            let Some(whitening) = view.whitening(generation.catalog().live(), budget)? else {
+                return Ok(None);
+            };
             let query = whitening.query(row);
             scan(view, candidates, depth, |exemplar| {
                 let norm = whitening.inverse_norms(exemplar.block)[exemplar.place];
                 centred_dot(&query.direction, exemplar.values, whitening.mean()) * norm
             })
         }
-        Metric::Whitened => summed(generation, query, candidates, depth)?,
+        Metric::Whitened => return summed(generation, query, candidates, depth, budget),
     };
-    Some(nearest)
+    Ok(Some(nearest))
 }
 
 /// The best by the sum of whitened cosines in several views.
@@ -63,20 +67,24 @@ fn summed(
     query: &[QueryRow<'_>],
     candidates: &RoaringBitmap,
     depth: usize,
-) -> Option<Vec<(ExemplarId, f32)>> {
+    budget: &Budget,
+) -> Result<Option<Vec<(ExemplarId, f32)>>, Completion> {
     let live = generation.catalog().live();
-    let whitenings: Vec<&Whitening> =
-        query.iter().map(|row| row.view.whitening(live)).collect::<Option<_>>()?;
+    let mut whitenings: Vec<&Whitening> = Vec::with_capacity(query.len());
+    for row in query {
+        let Some(whitening) = row.view.whitening(live, budget)? else { return Ok(None) };
+        whitenings.push(whitening);
+    }
     let mut found = candidates.clone();
     query.iter().for_each(|row| found -= row.view.missing());
     let ids: Vec<ExemplarId> = found.iter().collect();
     let mut sums = vec![0.0; ids.len()];
     for (QueryRow { view, row }, whitening) in query.iter().zip(whitenings) {
         // Every id has a row: those that miss one were taken out.
-        let cosines = Projection::cosine(view.matrix(), whitening, row).of(&ids).ok()?;
+        let Ok(cosines) = Projection::cosine(view.matrix(), whitening, row).of(&ids) else { return Ok(None) };
         sums.iter_mut().zip(cosines).for_each(|(sum, cosine)| *sum += cosine);
     }
-    Some(best(ids.into_iter().zip(sums).collect(), depth))
+    Ok(Some(best(ids.into_iter().zip(sums).collect(), depth)))
 }
 
 /// One row of the matrix, as a metric sees it.

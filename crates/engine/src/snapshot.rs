@@ -3,11 +3,12 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use plugin_api::{ExemplarId, ExemplarSource, FeatureRows, Image, LabelId, SourceError, Space, View};
+use plugin_api::{Budget, ExemplarId, ExemplarSource, FeatureRows, Image, LabelId, SourceError, Space, View};
 use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::background::background;
+use crate::collection::Collection;
 use crate::decode::decode;
 use crate::generation::Generation;
 use crate::kept_view::KeptView;
@@ -17,11 +18,17 @@ use crate::whitening::Whitening;
 /// Ids that a thread checks at a time.
 const CHECKED_AT_ONCE: usize = 4096;
 
-/// One generation as an [`ExemplarSource`].
+/// One generation of a collection as a reranker sees it: for whoever calls a [`Reranker`](plugin_api::Reranker) without
+/// a search, with candidates of their own choice.
+///
+/// It shows the same exemplars, rows and labels however long it is held, whatever is written meanwhile, and keeps their
+/// images from being removed.
 #[derive(Debug)]
-pub(crate) struct Snapshot {
-    pub(crate) stored: Arc<store::Collection>,
-    pub(crate) generation: Arc<Generation>,
+pub struct Snapshot {
+    stored: Arc<store::Collection>,
+    generation: Arc<Generation>,
+    /// The job's, without its step limit: what takes long here are no steps.
+    budget: Budget,
 }
 
 /// Rows handed over are not of the collection's dimension.
@@ -36,7 +43,24 @@ fn storage(source: impl Error + Send + Sync + 'static) -> SourceError {
     SourceError::Storage(Box::new(source))
 }
 
+impl Collection {
+    /// The newest generation. Work that takes long in it, such as fitting a whitening, ends with `budget`, whose step
+    /// limit does not count.
+    pub fn snapshot(&self, budget: &Budget) -> Snapshot {
+        Snapshot::new(self.stored(), self.generation(), budget)
+    }
+}
+
 impl Snapshot {
+    pub(crate) fn new(stored: Arc<store::Collection>, generation: Arc<Generation>, budget: &Budget) -> Self {
+        Self { stored, generation, budget: budget.without_step_limit() }
+    }
+
+    /// The exemplars in it, ascending.
+    pub fn ids(&self) -> Vec<ExemplarId> {
+        self.generation.catalog().live().iter().collect()
+    }
+
     fn present(&self, ids: &[ExemplarId]) -> Result<(), SourceError> {
         let live = self.generation.catalog().live();
         let is_gone = |id: &&ExemplarId| !live.contains(**id);
@@ -58,7 +82,8 @@ impl Snapshot {
 
     fn whitening<'a>(&'a self, view: &'a KeptView) -> Result<&'a Whitening, SourceError> {
         let too_few = || SourceError::Whitening { rows: view.matrix().len() };
-        view.whitening(self.generation.catalog().live()).ok_or_else(too_few)
+        let fitted = view.whitening(self.generation.catalog().live(), &self.budget);
+        fitted.map_err(SourceError::Stopped)?.ok_or_else(too_few)
     }
 }
 

@@ -5,6 +5,7 @@
 //! square root is taken, so scores agree with `whitened_cosine` of the reference implementation.
 
 use nalgebra::{Cholesky, DMatrix, DVector};
+use plugin_api::{Budget, Completion};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
@@ -16,8 +17,11 @@ pub const SHRINK: f64 = 0.01;
 /// Products with fewer columns take another way and round differently: a row must have the same bits wherever it is.
 const LEAST_COLUMNS: usize = 8;
 
-/// Rows of one product of the covariance.
-const CHUNK_ROWS: usize = 1024;
+/// Rows of one product, at most.
+const MAX_CHUNK_ROWS: usize = 1024;
+
+/// Multiplications of one product, unless that were more rows.
+const CHUNK_VALUES: usize = MAX_CHUNK_ROWS * 512 * 512;
 
 /// Statistics of one view in one generation.
 #[derive(Debug)]
@@ -37,26 +41,32 @@ pub(crate) struct WhitenedQuery {
 }
 
 impl Whitening {
-    /// Fits mean and covariance on the live rows of `matrix`; `None` when they do not vary.
-    pub(crate) fn fit(matrix: &Matrix, live: &RoaringBitmap) -> Option<Self> {
+    /// Fits mean and covariance on the live rows of `matrix`; `None` when they do not vary. It ends with the budget.
+    pub(crate) fn fit(
+        matrix: &Matrix,
+        live: &RoaringBitmap,
+        budget: &Budget,
+    ) -> Result<Option<Self>, Completion> {
         let dimension = matrix.dimension();
-        let rows = ordered(matrix, live);
+        let rows = ordered(matrix, live, budget)?;
         if rows.len() < 2 {
-            return None;
+            return Ok(None);
         }
-        let mean = mean_row(&rows, dimension);
-        let covariance = covariance(&rows, &mean);
+        let mean = mean_row(&rows, dimension, budget)?;
+        let covariance = covariance(&rows, &mean, budget)?;
         let spread = covariance.diagonal().mean();
         if spread.is_nan() || spread <= 0.0 {
-            return None;
+            return Ok(None);
         }
         let shrunk = covariance + DMatrix::identity(dimension, dimension) * (SHRINK * spread);
-        let lower = Cholesky::new(shrunk)?.l();
-        let factor = lower.solve_lower_triangular(&DMatrix::identity(dimension, dimension))?.cast::<f32>();
-        let mut whitening = Self { mean, factor, inverse_norms: Vec::new() };
-        whitening.inverse_norms =
-            matrix.blocks().par_iter().map(|block| whitening.block_norms(block)).collect();
-        Some(whitening)
+        let Some(factor) = inverse_factor(shrunk, budget)? else { return Ok(None) };
+        let mut whitening = Self { mean, factor: factor.cast::<f32>(), inverse_norms: Vec::new() };
+        whitening.inverse_norms = matrix
+            .blocks()
+            .par_iter()
+            .map(|block| whitening.block_norms(block, budget))
+            .collect::<Result<_, _>>()?;
+        Ok(Some(whitening))
     }
 
     pub(crate) fn mean(&self) -> &[f32] {
@@ -102,63 +112,121 @@ impl Whitening {
         (&self.factor * padded).resize_horizontally(rows, 0.0)
     }
 
-    fn block_norms(&self, block: &Block) -> Vec<f32> {
-        let whitened = self.whitened(block.values());
-        whitened
-            .column_iter()
-            .map(|z| z.norm())
-            .map(|norm| if norm > 0.0 { 1.0 / norm } else { 0.0 })
-            .collect()
+    fn block_norms(&self, block: &Block, budget: &Budget) -> Result<Vec<f32>, Completion> {
+        let dimension = self.mean.len();
+        let mut norms = Vec::with_capacity(block.ids().len());
+        for values in block.values().chunks(rows_at_once(dimension) * dimension) {
+            poll(budget)?;
+            let whitened = self.whitened(values);
+            norms.extend(whitened.column_iter().map(|z| z.norm()));
+        }
+        norms.iter_mut().for_each(|norm| *norm = if *norm > 0.0 { 1.0 / *norm } else { 0.0 });
+        Ok(norms)
     }
+}
+
+fn poll(budget: &Budget) -> Result<(), Completion> {
+    budget.exhausted().map_or(Ok(()), Err)
+}
+
+/// Rows of one product: as many as take some 10 ms, which depends on their length alone.
+fn rows_at_once(dimension: usize) -> usize {
+    (CHUNK_VALUES / (dimension * dimension).max(1)).clamp(LEAST_COLUMNS, MAX_CHUNK_ROWS)
 }
 
 /// The live rows in an order that depends on their values alone, so that sums of them have the same bits whatever the
 /// order was in which they were stored.
-fn ordered<'a>(matrix: &'a Matrix, live: &RoaringBitmap) -> Vec<&'a [f32]> {
+fn ordered<'a>(
+    matrix: &'a Matrix,
+    live: &RoaringBitmap,
+    budget: &Budget,
+) -> Result<Vec<&'a [f32]>, Completion> {
     let mut rows: Vec<(u64, &[f32])> = matrix
         .blocks()
         .par_iter()
         .flat_map_iter(|block| {
-            let rows = block.ids().iter().zip(block.values().chunks_exact(matrix.dimension()));
+            // What is left out here is never used: the budget is looked at once more below.
+            let ids = if budget.exhausted().is_some() { &[] } else { block.ids() };
+            let rows = ids.iter().zip(block.values().chunks_exact(matrix.dimension()));
             rows.filter(|(id, _)| live.contains(**id)).map(|(_, row)| (row_hash(row), row))
         })
         .collect();
+    poll(budget)?;
     let bits = |row: &'a [f32]| row.iter().map(|value| value.to_bits());
     rows.par_sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| bits(a.1).cmp(bits(b.1))));
-    rows.into_iter().map(|(_, row)| row).collect()
+    Ok(rows.into_iter().map(|(_, row)| row).collect())
 }
 
-fn mean_row(rows: &[&[f32]], dimension: usize) -> Vec<f32> {
+fn mean_row(rows: &[&[f32]], dimension: usize, budget: &Budget) -> Result<Vec<f32>, Completion> {
     let mut sum = vec![0.0_f64; dimension];
-    for row in rows {
-        sum.iter_mut().zip(*row).for_each(|(sum, value)| *sum += f64::from(*value));
+    for rows in rows.chunks(MAX_CHUNK_ROWS) {
+        poll(budget)?;
+        for row in rows {
+            sum.iter_mut().zip(*row).for_each(|(sum, value)| *sum += f64::from(*value));
+        }
     }
-    sum.into_iter().map(|sum| (sum / rows.len() as f64) as f32).collect()
+    Ok(sum.into_iter().map(|sum| (sum / rows.len() as f64) as f32).collect())
 }
 
 /// Covariance with n - 1 in the denominator. Products are taken in f32 chunk by chunk and summed in f64 in the order
 /// of the chunks, so the result does not depend on the number of threads.
-fn covariance(rows: &[&[f32]], mean: &[f32]) -> DMatrix<f64> {
+fn covariance(rows: &[&[f32]], mean: &[f32], budget: &Budget) -> Result<DMatrix<f64>, Completion> {
     let dimension = mean.len();
+    let length = rows_at_once(dimension);
     let mut total = DMatrix::<f64>::zeros(dimension, dimension);
     // A few products at a time: all of them at once would take chunks * dimension^2 * 4 bytes.
-    for group in rows.chunks(8 * CHUNK_ROWS) {
-        let products: Vec<DMatrix<f32>> = group
-            .par_chunks(CHUNK_ROWS)
-            .map(|chunk| {
-                let mut centred = Vec::with_capacity(chunk.len() * dimension);
-                for row in chunk {
-                    centred.extend(row.iter().zip(mean).map(|(value, mean)| value - mean));
-                }
-                let centred = DMatrix::from_vec(dimension, chunk.len(), centred);
-                &centred * centred.transpose()
-            })
-            .collect();
+    for group in rows.chunks(8 * length) {
+        let product = |chunk: &[&[f32]]| {
+            poll(budget)?;
+            let mut centred = Vec::with_capacity(chunk.len() * dimension);
+            for row in chunk {
+                centred.extend(row.iter().zip(mean).map(|(value, mean)| value - mean));
+            }
+            let centred = DMatrix::from_vec(dimension, chunk.len(), centred);
+            Ok(&centred * centred.transpose())
+        };
+        let products: Vec<DMatrix<f32>> = group.par_chunks(length).map(product).collect::<Result<_, _>>()?;
         for product in products {
             total.zip_apply(&product, |sum, value| *sum += f64::from(value));
         }
     }
-    total / (rows.len() - 1) as f64
+    Ok(total / (rows.len() - 1) as f64)
+}
+
+/// Columns of the covariance that are taken apart at once.
+const PANEL: usize = 64;
+
+/// The inverse of the lower Cholesky factor of a symmetric matrix; `None` if it has none. Panel by panel, so that the
+/// budget is looked at in between: at 2,048 columns the whole takes seconds.
+fn inverse_factor(mut matrix: DMatrix<f64>, budget: &Budget) -> Result<Option<DMatrix<f64>>, Completion> {
+    let dimension = matrix.nrows();
+    let mut inverse = DMatrix::zeros(dimension, dimension);
+    for first in (0..dimension).step_by(PANEL) {
+        poll(budget)?;
+        let length = PANEL.min(dimension - first);
+        let corner = matrix.view((first, first), (length, length)).into_owned();
+        let Some(corner) = Cholesky::new(corner) else { return Ok(None) };
+        let corner = corner.unpack();
+        let one = DMatrix::identity(length, length);
+        let Some(of_corner) = corner.solve_lower_triangular(&one) else { return Ok(None) };
+        // What lies below the corner, and what it takes from the rest: L21 = A21 L11^-T, A22 -= L21 L21^T.
+        let next = first + length;
+        let below = matrix.view((next, first), (dimension - next, length)) * of_corner.transpose();
+        for column in (next..dimension).step_by(PANEL) {
+            poll(budget)?;
+            let width = PANEL.min(dimension - column);
+            let left = below.rows(column - next, dimension - column);
+            let taken = left * below.rows(column - next, width).transpose();
+            let mut rest = matrix.view_mut((column, column), (dimension - column, width));
+            rest -= taken;
+        }
+        matrix.view_mut((next, first), (dimension - next, length)).copy_from(&below);
+        // The same lines of the inverse: L11^-1, and before it -L11^-1 L10 X00.
+        let before = matrix.view((first, 0), (length, first)) * inverse.view((0, 0), (first, first));
+        inverse.view_mut((first, 0), (length, first)).copy_from(&(-(&of_corner * before)));
+        inverse.view_mut((first, first), (length, length)).copy_from(&of_corner);
+    }
+    Ok(Some(inverse))
 }
 
 #[cfg(test)]
@@ -175,10 +243,38 @@ mod tests {
         matrix
     }
 
+    fn fitted(matrix: &Matrix, live: u32) -> Option<Whitening> {
+        Whitening::fit(matrix, &(0..live).collect(), &Budget::unlimited()).unwrap()
+    }
+
+    #[test]
+    fn the_inverse_factor_is_that_of_the_matrix_at_any_size() {
+        let mut random = plugin_api::SplitMix64::new(5);
+        for size in [1, 7, 64, 65, 200] {
+            let rows = DMatrix::from_fn(size, 2 * size, |_, _| f64::from(random.unit()) - 0.5);
+            let matrix = &rows * rows.transpose();
+            let inverse = inverse_factor(matrix.clone(), &Budget::unlimited()).unwrap().unwrap();
+            let error = (&inverse * matrix * inverse.transpose() - DMatrix::identity(size, size)).amax();
+            assert!(error < 1e-9, "{size}: {error}");
+            assert!((0..size).all(|column| (0..column).all(|row| inverse[(row, column)] == 0.0)), "{size}");
+        }
+        let indefinite = DMatrix::from_fn(70, 70, |row, column| if row == column { 1.0 } else { 2.0 });
+        assert_eq!(inverse_factor(indefinite, &Budget::unlimited()), Ok(None));
+    }
+
+    #[test]
+    fn a_fit_ends_with_its_budget() {
+        let cancel = plugin_api::CancelFlag::default();
+        let budget = Budget::unlimited().with_cancel(cancel.clone());
+        cancel.cancel();
+        let ended = Whitening::fit(&thin(), &(0..4).collect(), &budget);
+        assert_eq!(ended.map(|_| ()), Err(Completion::Cancelled));
+    }
+
     #[test]
     fn a_row_is_its_own_nearest_with_cosine_one() {
         let matrix = thin();
-        let whitening = Whitening::fit(&matrix, &(0..4).collect()).unwrap();
+        let whitening = fitted(&matrix, 4).unwrap();
         for id in 0..4 {
             let row = matrix.row(id).unwrap();
             let query = whitening.query(row);
@@ -191,7 +287,7 @@ mod tests {
     #[test]
     fn whitened_rows_have_nearly_unit_covariance() {
         let matrix = thin();
-        let whitening = Whitening::fit(&matrix, &(0..4).collect()).unwrap();
+        let whitening = fitted(&matrix, 4).unwrap();
         let rows = whitening.whiten(matrix.blocks()[0].values());
         let variance = |axis: usize| rows.iter().skip(axis).step_by(2).map(|v| v * v).sum::<f32>() / 3.0;
         // The shrinkage takes a little from the narrow direction, hence not exactly 1.
@@ -203,9 +299,9 @@ mod tests {
     fn rows_that_do_not_vary_have_no_whitening() {
         let mut matrix = Matrix::new(2);
         matrix.push(0, &[1.0, 2.0]);
-        assert!(Whitening::fit(&matrix, &(0..1).collect()).is_none());
+        assert!(fitted(&matrix, 1).is_none());
         matrix.push(1, &[1.0, 2.0]);
-        assert!(Whitening::fit(&matrix, &(0..2).collect()).is_none());
+        assert!(fitted(&matrix, 2).is_none());
     }
 
     #[test]
@@ -213,12 +309,12 @@ mod tests {
         let mut random = plugin_api::SplitMix64::new(3);
         // The last block has two rows, of which one is in a full block when the order is turned round.
         let rows: Vec<[f32; 24]> = (0..2_050).map(|_| [(); 24].map(|()| random.unit())).collect();
-        let fitted = |order: &mut dyn Iterator<Item = usize>| {
+        let in_order = |order: &mut dyn Iterator<Item = usize>| {
             let mut matrix = Matrix::new(24);
             order.enumerate().for_each(|(id, at)| matrix.push(id as u32, &rows[at]));
-            Whitening::fit(&matrix, &(0..2_050).collect()).unwrap()
+            fitted(&matrix, 2_050).unwrap()
         };
-        let (forth, back) = (fitted(&mut (0..2_050)), fitted(&mut (0..2_050).rev()));
+        let (forth, back) = (in_order(&mut (0..2_050)), in_order(&mut (0..2_050).rev()));
         assert_eq!((forth.mean(), &forth.factor), (back.mean(), &back.factor));
         let norms: Vec<u32> = forth.inverse_norms.concat().iter().map(|norm| norm.to_bits()).collect();
         let mut others: Vec<u32> = back.inverse_norms.concat().iter().map(|norm| norm.to_bits()).collect();
@@ -229,9 +325,9 @@ mod tests {
     #[test]
     fn deleted_rows_do_not_count() {
         let mut matrix = thin();
-        let before = Whitening::fit(&matrix, &(0..4).collect()).unwrap();
+        let before = fitted(&matrix, 4).unwrap();
         matrix.push(9, &[1e6, -1e6]);
-        let after = Whitening::fit(&matrix, &(0..4).collect()).unwrap();
+        let after = fitted(&matrix, 4).unwrap();
         assert_eq!(before.mean(), after.mean());
         assert_eq!(before.factor, after.factor);
     }

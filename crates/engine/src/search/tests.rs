@@ -1,4 +1,4 @@
-use plugin_api::View;
+use plugin_api::{Budget, View};
 
 use super::*;
 use crate::toy::{self, Toy, ToyViews};
@@ -37,7 +37,9 @@ fn the_score_in_several_views_is_the_sum_of_whitened_cosines() {
             .map(|id| {
                 let sum = views.iter().map(|name| {
                     let view = generation.view(name).unwrap();
-                    let whitening = view.whitening(generation.catalog().live()).unwrap();
+                    let budget = Budget::unlimited();
+                    let fitted = view.whitening(generation.catalog().live(), &budget);
+                    let whitening = fitted.unwrap().unwrap();
                     let whitened = |row: &[f32]| whitening.whiten(row);
                     cosine(&whitened(&own(name)), &whitened(view.matrix().row(id).unwrap()))
                 });

@@ -1,6 +1,6 @@
 //! Which views a query is compared in, its rows there, and the shortlist that comes of it.
 
-use plugin_api::{ExemplarId, Image, View};
+use plugin_api::{Completion, ExemplarId, Image, View};
 use roaring::RoaringBitmap;
 
 use super::SearchError;
@@ -91,26 +91,28 @@ pub(super) fn query_rows<'a>(
     Ok(QueryRows { clean: clean(row), asked })
 }
 
-/// The shortlist, by cosine in the clean view where whitening is not possible yet.
+/// The shortlist, by cosine in the clean view where whitening is not possible yet. Fitting a whitening ends with the
+/// query's budget.
 pub(super) fn ranked(
     generation: &Generation,
     rows: &QueryRows<'_>,
-    metric: Metric,
+    query: &Query,
     matched: &RoaringBitmap,
     depth: usize,
-) -> (Ranking, Vec<(ExemplarId, f32)>) {
+) -> Result<(Ranking, Vec<(ExemplarId, f32)>), Completion> {
+    let (metric, budget) = (query.metric, query.budget.without_step_limit());
     let clean = std::slice::from_ref(&rows.clean);
     let asked = if rows.asked.is_empty() { clean } else { &rows.asked };
-    if let Some(found) = shortlist(generation, asked, metric, matched, depth) {
+    if let Some(found) = shortlist(generation, asked, metric, matched, depth, &budget)? {
         let names: Vec<&str> = rows.asked.iter().map(|row| row.view.name()).collect();
         let name = if names.is_empty() {
             metric.name().to_owned()
         } else {
             format!("{metric}({})", names.join("+"))
         };
-        return (Ranking { metric, name }, found);
+        return Ok((Ranking { metric, name }, found));
     }
     let metric = Metric::Cosine;
-    let found = shortlist(generation, clean, metric, matched, depth).unwrap_or_default();
-    (Ranking { metric, name: metric.name().to_owned() }, found)
+    let found = shortlist(generation, clean, metric, matched, depth, &budget)?.unwrap_or_default();
+    Ok((Ranking { metric, name: metric.name().to_owned() }, found))
 }

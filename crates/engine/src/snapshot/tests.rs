@@ -5,7 +5,7 @@ use crate::Collection;
 use crate::toy::{self, Toy, ToyViews};
 
 fn snapshot(collection: &Collection) -> Snapshot {
-    Snapshot { stored: collection.stored(), generation: collection.generation() }
+    collection.snapshot(&Budget::unlimited())
 }
 
 fn collection(folder: &std::path::Path) -> Collection {

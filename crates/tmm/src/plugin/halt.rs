@@ -117,6 +117,9 @@ impl Halt {
 
     /// What a missing answer of the host means for the job.
     pub(crate) fn of_source(stage: &'static str, source: SourceError) -> Self {
+        if let SourceError::Stopped(completion) = source {
+            return Self::Spent(completion);
+        }
         Self::Failed(RerankError::Source { stage, source })
     }
 }
