@@ -5,7 +5,7 @@
 //!
 //! - `shared/N`, `views/N`: one query over all stored rows, and its stages;
 //! - `exact/N`: one query with a forward pass of every image, beside the bare forward passes of as many images, and the
-//!   most memory that the process ever had;
+//!   most memory that the process ever had; the ratio of processor times is the one to trust beside other work;
 //! - `cancel/MODE`: the longest time from setting the flag to having the answer, of queries cancelled at moments that
 //!   are spread over the whole query.
 
@@ -118,24 +118,28 @@ impl Bench {
     fn exact(&self) {
         let n = self.images.len();
         forget_most_memory();
+        let before = processor_time();
         let (answer, elapsed) = self.search(&self.query(1, "exact", &[], Budget::unlimited()));
         assert_eq!(answer.status, RankingStatus::Applied);
+        let between = processor_time();
         let start = Instant::now();
         for images in self.images.chunks(256) {
             let batch: Vec<Pixels> = images.iter().map(|image| self.model.prepare(image)).collect();
             self.model.features(&batch).expect("features");
         }
         let forward = start.elapsed();
+        let of_forward = processor_time() - between;
         let stages: Vec<String> = answer
             .timings
             .iter()
             .map(|timing| format!("{} {:.2}", timing.stage, timing.elapsed.as_secs_f64()))
             .collect();
         println!(
-            "exact/{n}: {:.2} s, forward passes {:.2} s, ratio {:.3}; {}; most memory {} MiB",
+            "exact/{n}: {:.2} s, forward passes {:.2} s, ratio {:.3} (of processor time {:.3}); {}; most memory {} MiB",
             elapsed.as_secs_f64(),
             forward.as_secs_f64(),
             elapsed.as_secs_f64() / forward.as_secs_f64(),
+            (between - before) / of_forward,
             stages.join(", "),
             most_memory() >> 20
         );
@@ -173,6 +177,14 @@ impl Bench {
 /// Lets the most memory begin anew with what is held now, where the system can.
 fn forget_most_memory() {
     let _unknown = fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Of all threads of this process so far, in hundredths of a second; 0 where the system does not say.
+fn processor_time() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name before the last bracket may hold spaces; after it come the state and, ten fields on, both times.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11);
+    fields.take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum()
 }
 
 /// Of this process so far, in bytes; 0 where the system does not say.

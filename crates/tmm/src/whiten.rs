@@ -1,7 +1,5 @@
 use plugin_api::FeatureRows;
 
-use crate::kernel;
-
 /// Share of the mean variance that is added to the covariance's diagonal (METHOD: "shrink 0.01").
 pub(crate) const SHRINK: f64 = 0.01;
 
@@ -66,25 +64,22 @@ impl Whitening {
 
     /// `rows`, whitened.
     pub(crate) fn apply(&self, rows: &FeatureRows) -> Vec<f32> {
-        let d = self.mean.len();
-        let centred: Vec<f32> = rows
-            .rows()
-            .flat_map(|row| row.iter().zip(&self.mean).map(|(value, mean)| (f64::from(*value) - mean) as f32))
-            .collect();
-        let mut whitened = vec![0.0; centred.len()];
-        let product = Product { inverse: &self.inverse, centred: &centred, whitened: &mut whitened, d };
-        pulp::Arch::new().dispatch(product);
+        let mut whitened = vec![0.0; rows.values().len()];
+        pulp::Arch::new().dispatch(Product { whitening: self, rows: rows.values(), whitened: &mut whitened });
         whitened
     }
 }
 
-/// The lower triangular `inverse` times every centred row; a struct because a closure is not always inlined into the
-/// dispatch.
+/// Rows that are whitened at once, one in each lane: the inverse factor, larger than the caches next to the processor,
+/// is read once for all of them, and no row's result depends on the others.
+const LANES: usize = 32;
+
+/// The lower triangular inverse factor times every centred row; a struct because a closure is not always inlined into
+/// the dispatch.
 struct Product<'a> {
-    inverse: &'a [f32],
-    centred: &'a [f32],
+    whitening: &'a Whitening,
+    rows: &'a [f32],
     whitened: &'a mut [f32],
-    d: usize,
 }
 
 impl pulp::WithSimd for Product<'_> {
@@ -93,15 +88,34 @@ impl pulp::WithSimd for Product<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the dispatch compiles what is inlined here for each processor")]
     fn with_simd<S: pulp::Simd>(self, _: S) {
-        let d = self.d;
-        for (tile, whitened) in self.centred.chunks(4 * d).zip(self.whitened.chunks_mut(4 * d)) {
-            // Fewer than four rows repeat the last one and drop the surplus.
-            let last = tile.len() / d - 1;
-            let tile: [&[f32]; 4] = [0, 1, 2, 3].map(|row: usize| &tile[row.min(last) * d..][..d]);
-            for i in 0..d {
-                let products = kernel::dot_4(&self.inverse[i * d..=i * d + i], tile.map(|row| &row[..=i]));
-                for (row, product) in products.into_iter().enumerate().take(last + 1) {
-                    whitened[row * d + i] = product;
+        let Whitening { mean, inverse } = self.whitening;
+        let d = mean.len();
+        let mut columns = vec![[0.0_f32; LANES]; d];
+        for (tile, whitened) in self.rows.chunks(LANES * d).zip(self.whitened.chunks_mut(LANES * d)) {
+            for (lane, row) in tile.chunks_exact(d).enumerate() {
+                for ((column, value), mean) in columns.iter_mut().zip(row).zip(mean) {
+                    column[lane] = (f64::from(*value) - mean) as f32;
+                }
+            }
+            for first in (0..d).step_by(4) {
+                // The last block repeats its last line and drops the surplus.
+                let end = (first + 4).min(d);
+                let line = |i: usize| &inverse[(first + i).min(d - 1) * d..][..end];
+                let (a, b, c, e) = (line(0), line(1), line(2), line(3));
+                // Four arrays, not an array of them: the compiler keeps these in registers.
+                let (mut to_a, mut to_b) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+                let (mut to_c, mut to_e) = ([0.0_f32; LANES], [0.0_f32; LANES]);
+                for ((((x, a), b), c), e) in columns[..end].iter().zip(a).zip(b).zip(c).zip(e) {
+                    for lane in 0..LANES {
+                        to_a[lane] = a.mul_add(x[lane], to_a[lane]);
+                        to_b[lane] = b.mul_add(x[lane], to_b[lane]);
+                        to_c[lane] = c.mul_add(x[lane], to_c[lane]);
+                        to_e[lane] = e.mul_add(x[lane], to_e[lane]);
+                    }
+                }
+                let sums = [to_a, to_b, to_c, to_e];
+                for (lane, row) in whitened.chunks_exact_mut(d).enumerate() {
+                    row[first..end].iter_mut().zip(&sums).for_each(|(value, sums)| *value = sums[lane]);
                 }
             }
         }
@@ -194,6 +208,23 @@ mod tests {
         let found = [moment(|r| r[0] * r[0]), moment(|r| r[1] * r[1]), moment(|r| r[0] * r[1])];
         assert!((found[0] - 1.0).abs() < 0.05 && (found[1] - 1.0).abs() < 0.05, "{found:?}");
         assert!(found[2].abs() < 0.05, "{found:?}");
+    }
+
+    #[test]
+    fn a_row_is_whitened_to_the_same_bits_in_any_company() {
+        let mut random = Random::new(2, Stream::Order);
+        let rows = FeatureRows::new(7, (0..7 * 71).map(|_| random.normal()).collect()).unwrap();
+        let whitening = fitted(&rows).unwrap();
+        let together = whitening.apply(&rows);
+        for (row, expected) in rows.rows().zip(together.chunks_exact(7)) {
+            let alone = whitening.apply(&FeatureRows::new(7, row.to_vec()).unwrap());
+            assert_eq!(alone, expected);
+            for (i, value) in alone.iter().enumerate() {
+                let line = whitening.inverse[i * 7..][..7].iter().zip(row).zip(&whitening.mean);
+                let plain: f64 = line.map(|((w, x), m)| f64::from(*w) * (f64::from(*x) - m)).sum();
+                assert!((f64::from(*value) - plain).abs() < 1e-5, "{value} {plain}");
+            }
+        }
     }
 
     #[test]

@@ -86,6 +86,40 @@ fn the_closed_form_gradient_agrees_with_finite_differences() {
 }
 
 #[test]
+fn the_closed_form_gradient_agrees_with_automatic_differentiation() {
+    use burn::tensor::{Device, Tensor, TensorData, activation};
+
+    let case = case();
+    let rows = case.rows();
+    let mut terms = Vec::new();
+    rows.terms(&[0, 3, 6], 4, &mut terms);
+    let mut gradient = Gradient::new(&case.head);
+    let loss = gradient.of(&case.head, &terms);
+
+    let device = Device::flex();
+    let matrix = |values: Vec<f32>, shape: [usize; 2]| {
+        Tensor::<2>::from_data(TensorData::new(values, shape), &device).autodiff()
+    };
+    let weight = matrix(case.head.weight().to_vec(), [4, 5]).require_grad();
+    let bias = matrix(case.head.bias().to_vec(), [1, 4]).require_grad();
+    let inputs = matrix(terms.iter().flat_map(|term| term.row.to_vec()).collect(), [terms.len(), 5]);
+    let mut targets = vec![0.0; terms.len() * 4];
+    for (term, targets) in terms.iter().zip(targets.chunks_exact_mut(4)) {
+        targets[term.class] = -term.share;
+    }
+    let logits = inputs.matmul(weight.clone().transpose()) + bias.clone();
+    let traced = (activation::log_softmax(logits, 1) * matrix(targets, [terms.len(), 4])).sum();
+    let mut gradients = traced.backward();
+    assert!((loss - f64::from(traced.into_scalar::<f32>())).abs() < 1e-5);
+    for (leaf, found) in [(weight, &gradient.weight), (bias, &gradient.bias)] {
+        let expected: Vec<f32> = leaf.grad_remove(&mut gradients).unwrap().into_data().try_to_vec().unwrap();
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    }
+}
+
+#[test]
 fn fine_tuning_draws_the_positives_into_the_dummy_class() {
     let case = case();
     let mut head = case.head.clone();

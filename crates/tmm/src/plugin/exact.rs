@@ -267,9 +267,13 @@ impl<'a> QueryRun<'a> {
         let budget = self.budget.without_step_limit();
         let embedding = Embedding { budget: &budget, ..self.embedding() };
         self.score_groups(candidates, GROUP, scores, steps, |run, group| {
-            let done = embedding
-                .together(group, |piece| tuned.scores(STAGE, &embedding, run.config.score, piece))?;
-            Ok((done.pieces.concat(), done.ended))
+            let kind = run.config.score;
+            let done = embedding.together(group, |piece| tuned.scores(STAGE, &embedding, kind, piece))?;
+            let mut scores = done.pieces.concat();
+            if let Judge::Whitened { clean, .. } = &tuned.judge {
+                clean.add_scores(STAGE, &embedding, kind, &group[..scores.len()], &mut scores)?;
+            }
+            Ok((scores, done.ended))
         })
     }
 
@@ -306,7 +310,7 @@ fn whitened(
 }
 
 impl TunedQuery<'_> {
-    /// Scores of the exemplars `ids`, in their order.
+    /// Scores of the exemplars `ids`, in their order, in the view that the query's trigger makes.
     fn scores(
         &self,
         stage: &'static str,
@@ -326,29 +330,25 @@ impl TunedQuery<'_> {
             None => fresh.next(),
         });
         let triggered = embedding.rows(stage, rows.flatten().copied().collect())?;
-        self.judge.score(stage, embedding, kind, ids, &triggered)
+        self.judge.score(stage, embedding, kind, &triggered)
     }
 }
 
 impl Judge<'_> {
-    /// Scores of the candidates `ids`, whose raw triggered rows are `triggered`.
+    /// Scores of the candidates whose raw triggered rows are `triggered`.
     fn score(
         &self,
         stage: &'static str,
         embedding: &Embedding<'_>,
         kind: ScoreKind,
-        ids: &[ExemplarId],
         triggered: &FeatureRows,
     ) -> Result<Vec<f32>, Halt> {
         let of =
             |head, rows: &FeatureRows| score(head, rows, kind).map_err(|error| Halt::of_step(stage, error));
         match self {
             Self::Raw(head) | Self::Layer { head, .. } => of(head, triggered),
-            Self::Whitened { triggered: head, whitening, clean } => {
-                let triggered = embedding.unit_rows(stage, whitening.apply(triggered))?;
-                let mut scores = of(head, &triggered)?;
-                clean.add_scores(stage, embedding, kind, ids, &mut scores)?;
-                Ok(scores)
+            Self::Whitened { triggered: head, whitening, .. } => {
+                of(head, &embedding.unit_rows(stage, whitening.apply(triggered))?)
             }
         }
     }
