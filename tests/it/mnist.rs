@@ -9,13 +9,14 @@ use lookalike::{
 };
 use plugin_api::{Budget, Image, ParameterValue, Parameters, RankingStatus};
 use tmm::{TmmConfig, TmmReranker};
-use vision::{ComputeConfig, Model, ModelManifest};
+use vision::{ComputeConfig, Device, Model, ModelManifest};
 
 use crate::support::shared;
 
-fn model(weights: &Path) -> Model {
+fn model(weights: &Path, device: Device) -> Model {
     let manifest = ModelManifest::infer(weights, 28, 28).unwrap();
-    Model::load(manifest, &std::fs::read(weights).unwrap(), ComputeConfig::default()).unwrap()
+    let compute = ComputeConfig { device, ..ComputeConfig::default() };
+    Model::load(manifest, &std::fs::read(weights).unwrap(), compute).unwrap()
 }
 
 fn samples(folder: &Path, split: Split, limit: usize) -> Vec<(String, Image, String)> {
@@ -31,25 +32,27 @@ fn samples(folder: &Path, split: Split, limit: usize) -> Vec<(String, Image, Str
 }
 
 #[test]
-fn the_model_reaches_its_accuracy_on_all_test_digits() {
+fn the_model_reaches_its_accuracy_on_all_test_digits_and_every_device() {
     let (Some(folder), Some(weights)) = (shared("data/mnist"), shared("models/mnist-resnet18.safetensors"))
     else {
         return;
     };
-    let model = model(&weights);
     let digits = samples(&folder, Split::Test, usize::MAX);
     assert_eq!(digits.len(), 10_000);
-    let mut right = 0;
-    for chunk in digits.chunks(512) {
-        let pixels: Vec<_> = chunk.iter().map(|(_, image, _)| model.prepare(image)).collect();
-        let logits = model.logits(&pixels).unwrap();
-        for ((_, _, label), row) in chunk.iter().zip(logits.rows()) {
-            let best = (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap();
-            right += usize::from(best.to_string() == *label);
+    for device in Device::found() {
+        let model = model(&weights, device);
+        let mut right = 0;
+        for chunk in digits.chunks(512) {
+            let pixels: Vec<_> = chunk.iter().map(|(_, image, _)| model.prepare(image)).collect();
+            let logits = model.logits(&pixels).unwrap();
+            for ((_, _, label), row) in chunk.iter().zip(logits.rows()) {
+                let best = (0..row.len()).max_by(|a, b| row[*a].total_cmp(&row[*b])).unwrap();
+                right += usize::from(best.to_string() == *label);
+            }
         }
+        let accuracy = f64::from(u32::try_from(right).unwrap()) / 100.0;
+        assert!((accuracy - 98.3).abs() <= 0.1, "{device}: {accuracy} % of the test digits");
     }
-    let accuracy = f64::from(u32::try_from(right).unwrap()) / 100.0;
-    assert!((accuracy - 98.3).abs() <= 0.1, "{accuracy} % of the test digits");
 }
 
 #[test]
@@ -58,7 +61,7 @@ fn digits_are_ingested_and_found_by_every_ranking() {
     else {
         return;
     };
-    let model = Arc::new(model(&weights));
+    let model = Arc::new(model(&weights, Device::default()));
     let tmm = TmmReranker::new(Arc::clone(&model), TmmConfig::default()).unwrap();
     let root = tempfile::tempdir().unwrap();
     let database = Database::create(&root.path().join("db"), model, StoreConfig::default()).unwrap();

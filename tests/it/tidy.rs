@@ -12,7 +12,7 @@ const EDGES: [(&str, &[&str]); 9] = [
     ("datasets", &["plugin-api"]),
     ("tmm", &["plugin-api", "vision"]),
     ("lookalike", &["plugin-api", "store"]),
-    ("eval", &["datasets", "lookalike", "tmm", "vision"]),
+    ("eval", &["datasets", "lookalike", "plugin-api", "tmm", "vision"]),
     ("server", &["lookalike"]),
     ("lookalike-cli", &["datasets", "eval", "lookalike", "plugin-api", "server", "store", "tmm", "vision"]),
 ];

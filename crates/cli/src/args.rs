@@ -1,5 +1,9 @@
 //! What was typed. What it means is decided by each command.
 
+mod datasets;
+mod eval;
+mod model;
+mod train;
 mod trigger;
 mod view;
 
@@ -8,13 +12,22 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use lookalike::{DuplicatePolicy, StoreConfig, WriteMode};
-use vision::Device;
+use vision::{Device, Precision};
 
 use crate::ingest::Tag;
 use crate::ranking::Rankings;
 use crate::search::Setting;
 use crate::source::{Disturb, InputSize};
 
+pub(crate) use datasets::{DatasetsArgs, DatasetsCommand, DatasetsFetchArgs, DatasetsVerifyArgs};
+pub(crate) use eval::{
+    EvalArgs, EvalCommand, EvalCompareArgs, EvalNumberArgs, EvalReportArgs, EvalRunArgs, EvalSubjectArgs,
+    EvalTuneArgs,
+};
+pub(crate) use model::{
+    ModelArgs, ModelCheckArgs, ModelCommand, ModelImportArgs, ModelListArgs, ModelShowArgs,
+};
+pub(crate) use train::{ArchitectureName, NetworkArgs, OptimiserName, ScheduleName, StemName, TrainArgs};
 pub(crate) use trigger::{TriggerArgs, TriggerCommand, TriggerFitArgs, TriggerKindName, TriggerShowArgs};
 pub(crate) use view::{ViewAddArgs, ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs};
 
@@ -45,15 +58,34 @@ pub(crate) struct GlobalArgs {
     /// The collection to work on [default: main; what keeps the database in order takes all]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) collection: Option<String>,
-    /// Where the network runs: cpu, and with such a build libtorch or cuda:N
-    #[arg(long, global = true, default_value = "cpu")]
+    /// Where the network runs: flex, and with such a build libtorch or cuda:N
+    #[arg(long, global = true, default_value = "flex")]
     pub(crate) device: Device,
+    /// How exactly features are computed; bf16 takes another device than flex
+    #[arg(long, global = true, default_value = "f32")]
+    pub(crate) precision: PrecisionName,
     /// Threads for network and search; 0 takes all cores
     #[arg(long, global = true, value_name = "N", default_value_t = 0)]
     pub(crate) threads: usize,
     /// Log what happens to standard error; twice for more
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// [`Precision`] by the word that the command line uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PrecisionName {
+    F32,
+    Bf16,
+}
+
+impl From<PrecisionName> for Precision {
+    fn from(name: PrecisionName) -> Self {
+        match name {
+            PrecisionName::F32 => Self::F32,
+            PrecisionName::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 impl GlobalArgs {
@@ -112,8 +144,14 @@ pub(crate) enum Command {
     View(ViewArgs),
     /// Make triggers that many searches share, and look at them
     Trigger(TriggerArgs),
-    /// Train the small network that this program ships with
+    /// Import models, measure them, and look at them
+    Model(ModelArgs),
+    /// Fetch the official files of data sets, or check those that are here
+    Datasets(DatasetsArgs),
+    /// Train a network on labelled images
     Train(TrainArgs),
+    /// Measure rankings: which finds what under noise, and at what cost
+    Eval(EvalArgs),
     /// Render glyphs, store them, search clean and disturbed ones, compare the rankings
     Demo(DemoArgs),
 }
@@ -447,31 +485,6 @@ pub(crate) struct ImportArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) storing: StoringArgs,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct TrainArgs {
-    /// The data set to train on
-    #[arg(long, default_value = "glyphs")]
-    pub(crate) dataset: TrainingSet,
-    /// Folder for the weights and the manifest
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
-    /// Glyphs to train on
-    #[arg(long, value_name = "N", default_value_t = crate::train::DEFAULT_COUNT)]
-    pub(crate) count: u64,
-    /// Passes over them
-    #[arg(long, value_name = "N", default_value_t = crate::train::DEFAULT_EPOCHS)]
-    pub(crate) epochs: usize,
-    /// Seed of glyphs, first weights and order
-    #[arg(long, value_name = "S", default_value_t = crate::train::DEFAULT_SEED)]
-    pub(crate) seed: u64,
-}
-
-/// Sets that [`Command::Train`] can train on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TrainingSet {
-    Glyphs,
 }
 
 #[derive(Debug, Args)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context;
@@ -53,9 +53,9 @@ impl StoringArgs {
 }
 
 /// Every sample that the command line names, one after the other.
-struct Input {
-    samples: Box<dyn Iterator<Item = Result<Sample, DatasetError>> + Send>,
-    length: Option<u64>,
+pub(crate) struct Input {
+    pub(crate) samples: Box<dyn Iterator<Item = Result<Sample, DatasetError>> + Send>,
+    pub(crate) length: Option<u64>,
     /// Files that are no images by their names.
     skipped: u64,
 }
@@ -64,10 +64,20 @@ impl Input {
     fn open(args: &IngestArgs) -> anyhow::Result<Self> {
         if let Some(name) = args.dataset {
             let samples = source::open(name, args.from.as_deref(), args.split, (args.seed, args.count))?;
-            return Ok(Self { length: samples.len_hint(), skipped: 0, samples: Box::new(samples) });
+            return Ok(Self::of(samples));
         }
+        Self::of_paths(&args.paths)
+    }
+
+    /// The samples of a data set.
+    pub(crate) fn of(samples: Samples) -> Self {
+        Self { length: samples.len_hint(), skipped: 0, samples: Box::new(samples) }
+    }
+
+    /// The samples of files, folders, archives and tables.
+    pub(crate) fn of_paths(paths: &[PathBuf]) -> anyhow::Result<Self> {
         let mut input = Self { samples: Box::new(std::iter::empty()), length: Some(0), skipped: 0 };
-        for path in &args.paths {
+        for path in paths {
             if path.is_dir() {
                 let samples = datasets::image_folder(path)?;
                 input.skipped += samples.skipped().len() as u64;

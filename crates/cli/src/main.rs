@@ -8,9 +8,11 @@ mod args;
 mod backup;
 mod building;
 mod compact;
+mod datasets;
 mod delete;
 mod demo;
 mod duplicates;
+mod eval;
 mod export;
 mod get;
 mod html;
@@ -19,6 +21,7 @@ mod ingest;
 mod init;
 mod kept_views;
 mod migrate;
+mod model;
 mod model_files;
 mod models;
 mod opened;
@@ -95,7 +98,10 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
         Command::Import(args) => import::run(args, global, output),
         Command::View(args) => view::run(args, global, output),
         Command::Trigger(args) => trigger::run(args, global, output),
+        Command::Datasets(args) => datasets::run(args, output),
+        Command::Model(args) => model::run(args, global, output),
         Command::Train(args) => train::run(args, global, output),
+        Command::Eval(args) => eval::run(args, global, output),
         Command::Demo(args) => demo::run(args, global, output),
     }
 }

@@ -112,5 +112,6 @@ fn missing(name: &str, known: &[String]) -> OpenError {
 
 /// How the network runs, by the global flags.
 pub(crate) fn compute(global: &GlobalArgs) -> ComputeConfig {
-    ComputeConfig { device: global.device, threads: global.threads, ..ComputeConfig::default() }
+    let (device, threads, precision) = (global.device, global.threads, global.precision.into());
+    ComputeConfig { device, threads, precision, ..ComputeConfig::default() }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use lookalike::plugin_api::Fingerprint;
 use lookalike::{Collection, Model as StoredModel, ModelRole};
 use serde::Serialize;
-use vision::{Architecture, Block, Model, Stem};
+use vision::{Architecture, Block, Model, ModelManifest, Stem};
 
 use crate::Ending;
 use crate::args::{GlobalArgs, StatsArgs};
@@ -71,14 +72,8 @@ struct KeptModel {
 
 impl KeptModel {
     fn of(model: &StoredModel, collection: &Collection) -> Self {
-        let role = match model.role {
-            ModelRole::Current => "current",
-            ModelRole::Previous => "previous",
-            ModelRole::Building => "building",
-            ModelRole::Dropped => "dropped",
-        };
         let rows_missing = collection.without_row(model.number);
-        Self { fingerprint: model.fingerprint.to_string(), role, rows_missing }
+        Self { fingerprint: model.fingerprint.to_string(), role: role_word(model.role), rows_missing }
     }
 
     fn text(&self, exemplars: u64, database: &str) -> String {
@@ -97,6 +92,16 @@ impl KeptModel {
             "previous" if *rows_missing > 0 => format!("{what}: previous, {missing} rows are missing"),
             role => format!("{what}: {role}"),
         }
+    }
+}
+
+/// What a collection keeps a model for, in one word.
+pub(crate) fn role_word(role: ModelRole) -> &'static str {
+    match role {
+        ModelRole::Current => "current",
+        ModelRole::Previous => "previous",
+        ModelRole::Building => "building",
+        ModelRole::Dropped => "dropped",
     }
 }
 
@@ -152,7 +157,11 @@ pub(crate) struct ModelReport {
 
 impl ModelReport {
     pub(crate) fn of(model: &Model) -> Self {
-        let (manifest, fingerprint) = (model.manifest(), model.fingerprint());
+        Self::described(model.manifest(), model.fingerprint())
+    }
+
+    /// The same of a model that is not loaded.
+    pub(crate) fn described(manifest: &ModelManifest, fingerprint: &Fingerprint) -> Self {
         Self {
             name: manifest.name.clone(),
             architecture: architecture(&manifest.architecture),
@@ -197,6 +206,14 @@ fn architecture(architecture: &Architecture) -> String {
             let layers = config.depths.iter().sum::<usize>() * per_block + 2;
             let stem = if config.stem == Stem::Cifar { ", small stem" } else { "" };
             format!("residual network of {layers} layers{stem}")
+        }
+        Architecture::Cnn(config) => {
+            let layers = config.widths.len() * config.convolutions + 1;
+            format!("plain convolutional network of {layers} layers")
+        }
+        Architecture::Vit(config) => {
+            let (depth, patch) = (config.depth, config.patch);
+            format!("vision transformer of {depth} blocks, patches of {patch} x {patch}")
         }
         _ => "network".to_owned(),
     }

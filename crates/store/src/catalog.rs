@@ -9,9 +9,9 @@ use roaring::RoaringBitmap;
 
 pub(crate) use load::{TagNumbers, load, renumber};
 
-use crate::TagValue;
 use crate::model::{Model, ModelRole};
 use crate::schema::{Models, Totals};
+use crate::{Record, TagValue};
 
 /// Which exemplars there are, with which labels and tags, after one batch.
 ///
@@ -138,6 +138,15 @@ impl Catalog {
     pub fn label_of(&self, id: ExemplarId) -> Option<LabelId> {
         let piece = self.label_of.get(id as usize / PIECE)?;
         Some(piece[id as usize % PIECE]).filter(|&label| label != NO_LABEL)
+    }
+
+    /// Whether the bitmaps have an exemplar under the label and the tags of its record.
+    pub(crate) fn agrees_with(&self, record: &Record) -> bool {
+        let label = self.label_of(record.id).and_then(|label| self.label_name(label));
+        let has_tag = |(name, value): (&String, &TagValue)| {
+            self.tag(name).and_then(|values| values.get(value)).is_some_and(|ids| ids.contains(record.id))
+        };
+        label == record.label.as_deref() && record.tags.iter().all(has_tag)
     }
 
     /// Names of the tags that at least one exemplar has, ascending.

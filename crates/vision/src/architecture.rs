@@ -1,163 +1,158 @@
+mod cnn;
+mod resnet;
+mod vit;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Largest [`ResNetConfig::base_width`].
-pub const MAX_BASE_WIDTH: usize = 512;
+use crate::plan::Plan;
+use crate::vit::Layout;
+use crate::weights::TensorSpec;
 
-/// Largest number of blocks in a stage.
-pub const MAX_DEPTH: usize = 64;
+pub use cnn::{CnnConfig, MAX_CNN_CONVOLUTIONS, MAX_CNN_STAGES, MAX_CNN_WIDTH};
+pub use resnet::{Block, MAX_BASE_WIDTH, MAX_DEPTH, MAX_WIDE, ResNetConfig, Stem};
+pub use vit::{MAX_PATCHES, MAX_VIT_DEPTH, MAX_VIT_MLP, MAX_VIT_WIDTH, Pooling, VitConfig};
 
-/// Largest [`ResNetConfig::wide`].
-pub const MAX_WIDE: usize = 8;
-
-/// The shape of a network, up to its input size.
+/// The shape of a network, up to its input size. Its head is a single linear layer, whose input is the feature row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Architecture {
     /// A residual network.
     ResNet(ResNetConfig),
+    /// A plain convolutional network.
+    Cnn(CnnConfig),
+    /// A Vision Transformer.
+    Vit(VitConfig),
 }
 
-/// One residual network of the family. The head is a single linear layer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ResNetConfig {
-    /// What a residual block is made of.
-    pub block: Block,
-    /// Blocks in each of the four stages, at least 1 each.
-    pub depths: [usize; 4],
-    /// The layers before the first stage.
-    pub stem: Stem,
-    /// Channels of the first stage; each following stage doubles them.
-    pub base_width: usize,
-    /// Factor on the inner width of bottleneck blocks: 2 in the wide networks, else 1.
-    pub wide: usize,
-}
-
-/// What a residual block is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Block {
-    /// Two 3 x 3 convolutions.
-    Basic,
-    /// 1 x 1, 3 x 3 and 1 x 1 convolutions; the last one has four times the channels.
-    Bottleneck,
-}
-
-impl Block {
-    /// Channels that a block puts out per channel of its stage.
-    pub fn expansion(self) -> usize {
-        match self {
-            Self::Basic => 1,
-            Self::Bottleneck => 4,
-        }
-    }
-}
-
-/// The layers before the first stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stem {
-    /// 7 x 7 convolution of stride 2, then 3 x 3 max-pooling of stride 2: the input shrinks four times.
-    Imagenet,
-    /// 3 x 3 convolution of stride 1: the input keeps its size.
-    Cifar,
-}
-
-impl ResNetConfig {
-    /// 18 layers, 512 features.
-    pub fn resnet18() -> Self {
-        Self { block: Block::Basic, depths: [2, 2, 2, 2], stem: Stem::Imagenet, base_width: 64, wide: 1 }
-    }
-
-    /// 34 layers, 512 features.
-    pub fn resnet34() -> Self {
-        Self { depths: [3, 4, 6, 3], ..Self::resnet18() }
-    }
-
-    /// 50 layers, 2,048 features.
-    pub fn resnet50() -> Self {
-        Self { block: Block::Bottleneck, ..Self::resnet34() }
-    }
-
-    /// 50 layers with inner widths doubled, 2,048 features.
-    pub fn wide_resnet50_2() -> Self {
-        Self { wide: 2, ..Self::resnet50() }
-    }
-
-    /// The small network of the embedded demonstration: 10 layers, 128 features, about 310,000 weights.
-    pub fn glyph_net() -> Self {
-        Self { depths: [1, 1, 1, 1], base_width: 16, ..Self::resnet18() }
-    }
-
+impl Architecture {
     /// Values in a feature row.
     pub fn features(&self) -> usize {
-        self.base_width * 8 * self.block.expansion()
+        match self {
+            Self::ResNet(config) => config.features(),
+            Self::Cnn(config) => config.features(),
+            Self::Vit(config) => config.features(),
+        }
     }
-}
 
-impl ResNetConfig {
     /// Whether a network can be built from it.
     ///
     /// # Errors
     ///
-    /// [`ArchitectureError::Range`] with the first value that is out of range.
+    /// [`ArchitectureError`] with the first value that is out of range.
     pub fn validate(&self) -> Result<(), ArchitectureError> {
-        let check = |field: &'static str, found: usize, most: usize| {
-            if (1..=most).contains(&found) {
-                Ok(())
-            } else {
-                Err(ArchitectureError::Range { field, found, most })
-            }
-        };
-        for depth in self.depths {
-            check("depth", depth, MAX_DEPTH)?;
+        match self {
+            Self::ResNet(config) => config.validate(),
+            Self::Cnn(config) => config.validate(),
+            Self::Vit(config) => config.validate(),
         }
-        check("base width", self.base_width, MAX_BASE_WIDTH)?;
-        check("width factor", self.wide, MAX_WIDE)
     }
 
-    /// The network, its input channels and its number of classes from the names and shapes of its tensors, in
-    /// torchvision's naming.
+    /// Whether the network, itself valid, takes an input of `height` x `width` pixels. A residual network takes any.
+    ///
+    /// # Errors
+    ///
+    /// [`ArchitectureError`] saying which sizes it takes.
+    pub fn fits(&self, height: usize, width: usize) -> Result<(), ArchitectureError> {
+        match self {
+            Self::ResNet(_) => Ok(()),
+            Self::Cnn(config) => config.fits(height, width),
+            Self::Vit(config) => config.fits(height, width),
+        }
+    }
+
+    /// The network, its input channels and its number of classes from the names and shapes of its tensors: in
+    /// torchvision's naming for residual networks and Vision Transformers, as in [`CnnConfig`] for plain ones.
     ///
     /// Only the shapes that tell configurations apart are looked at; loading checks all of them.
     ///
     /// # Errors
     ///
-    /// [`ArchitectureError`] when a telling tensor is missing or has a shape that no network of the family has.
+    /// [`ArchitectureError`] when the tensors are those of no architecture, or do not tell its configuration.
     pub fn infer<'a>(
         tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
     ) -> Result<(Self, usize, usize), ArchitectureError> {
+        Self::infer_with_heads(tensors, None)
+    }
+
+    /// [`Architecture::infer`] where somebody knows the number of attention heads, which no shape tells.
+    pub(crate) fn infer_with_heads<'a>(
+        tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+        heads: Option<usize>,
+    ) -> Result<(Self, usize, usize), ArchitectureError> {
         let shapes: BTreeMap<&str, &[usize]> = tensors.into_iter().collect();
-        let shape = |name: &'static str| shapes.get(name).copied().ok_or(ArchitectureError::NotTold { name });
-        let (stem, base_width, channels) = match *shape("conv1.weight")? {
-            [outputs, inputs, 7, 7] => (Stem::Imagenet, outputs, inputs),
-            [outputs, inputs, 3, 3] => (Stem::Cifar, outputs, inputs),
-            _ => return Err(ArchitectureError::NotTold { name: "conv1.weight" }),
-        };
-        let (block, wide) = if shapes.contains_key("layer1.0.conv3.weight") {
-            match *shape("layer1.0.conv1.weight")? {
-                [inner, ..] if base_width > 0 => (Block::Bottleneck, inner / base_width),
-                _ => return Err(ArchitectureError::NotTold { name: "layer1.0.conv1.weight" }),
-            }
+        let tensors = shapes.iter().map(|(name, shape)| (*name, *shape));
+        if shapes.contains_key(resnet::TELLING) {
+            let (config, channels, classes) = ResNetConfig::infer(tensors)?;
+            Ok((Self::ResNet(config), channels, classes))
+        } else if shapes.contains_key(vit::TELLING) {
+            let (config, channels, classes) = VitConfig::infer_with_heads(tensors, heads)?;
+            Ok((Self::Vit(config), channels, classes))
+        } else if shapes.contains_key(cnn::TELLING) {
+            let (config, channels, classes) = CnnConfig::infer(tensors)?;
+            Ok((Self::Cnn(config), channels, classes))
         } else {
-            (Block::Basic, 1)
-        };
-        let depth = |stage: usize| {
-            (0..=MAX_DEPTH)
-                .take_while(|place| {
-                    shapes.contains_key(format!("layer{stage}.{place}.conv1.weight").as_str())
-                })
-                .count()
-        };
-        let config = Self { block, depths: [depth(1), depth(2), depth(3), depth(4)], stem, base_width, wide };
-        config.validate()?;
-        match *shape("fc.weight")? {
-            [classes, _] => Ok((config, channels, classes)),
-            _ => Err(ArchitectureError::NotTold { name: "fc.weight" }),
+            Err(ArchitectureError::Unknown)
         }
+    }
+
+    /// The name of the last layer: its tensors are `NAME.weight` and `NAME.bias`.
+    pub(crate) fn head_name(&self) -> &'static str {
+        match self {
+            Self::ResNet(_) | Self::Cnn(_) => "fc",
+            Self::Vit(_) => "heads.head",
+        }
+    }
+
+    /// The tensors of a weights file for an input of `channels` planes of `plane` (height, width), which
+    /// [`Architecture::fits`], in the order of the network.
+    pub(crate) fn tensors(&self, channels: usize, plane: [usize; 2], classes: usize) -> Vec<TensorSpec> {
+        let mut tensors = match self {
+            Self::ResNet(config) => Plan::of_resnet(config, channels).tensors(),
+            Self::Cnn(config) => Plan::of_cnn(config, channels).tensors(),
+            Self::Vit(config) => Layout::of(config, channels, plane).tensors(),
+        };
+        let head = self.head_name();
+        let weight = vec![classes, self.features()];
+        tensors.push(TensorSpec { name: format!("{head}.weight"), shape: weight });
+        tensors.push(TensorSpec { name: format!("{head}.bias"), shape: vec![classes] });
+        tensors
+    }
+}
+
+/// Checks that a number of the configuration is 1 to `most`.
+fn in_range(field: &'static str, found: usize, most: usize) -> Result<(), ArchitectureError> {
+    if (1..=most).contains(&found) { Ok(()) } else { Err(ArchitectureError::Range { field, found, most }) }
+}
+
+/// The shapes of a file's tensors, asked for what tells a configuration.
+struct Telling<'a>(BTreeMap<&'a str, &'a [usize]>);
+
+impl<'a> Telling<'a> {
+    fn of(tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Self {
+        Self(tensors.into_iter().collect())
+    }
+
+    /// The shape of a tensor, which must have `D` sides, none of them 0.
+    fn shape<const D: usize>(&self, name: &'static str) -> Result<[usize; D], ArchitectureError> {
+        let shape = self.0.get(name).and_then(|&shape| <[usize; D]>::try_from(shape).ok());
+        shape.filter(|shape| !shape.contains(&0)).ok_or(ArchitectureError::NotTold { name })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// The first side of a tensor's shape.
+    fn first_side(&self, name: &str) -> Option<usize> {
+        self.0.get(name)?.first().copied()
+    }
+
+    /// How many of the names that `name` gives for 0, 1 and so on are there in a row, `most` + 1 at most.
+    fn count(&self, most: usize, name: impl Fn(usize) -> String) -> usize {
+        (0..=most).take_while(|&number| self.has(&name(number))).count()
     }
 }
 
@@ -175,60 +170,65 @@ pub enum ArchitectureError {
         /// The largest accepted value.
         most: usize,
     },
-    /// A telling tensor is missing or has an unknown shape.
+    /// The attention heads do not share the width evenly.
+    #[error("{heads} attention heads do not share a width of {width} evenly; use a number that divides it")]
+    Heads {
+        /// Attention heads of a block.
+        heads: usize,
+        /// Values of a token.
+        width: usize,
+    },
+    /// The input does not divide into patches.
     #[error(
-        "tensor \"{name}\" is missing or of no known shape, so the weights are not those of a residual network"
+        "an input of {width} x {height} pixels does not divide into patches of {patch} x {patch}; use sides that \
+         are multiples of {patch}"
     )]
+    Patch {
+        /// Side of a patch.
+        patch: usize,
+        /// Rows of the input.
+        height: usize,
+        /// Columns of the input.
+        width: usize,
+    },
+    /// Nothing of the input is left behind the pooling.
+    #[error(
+        "an input of {width} x {height} pixels is too small for {stages} stages; use sides of {least} or more"
+    )]
+    Small {
+        /// Stages, each of which halves the sides of the one before.
+        stages: usize,
+        /// Rows of the input.
+        height: usize,
+        /// Columns of the input.
+        width: usize,
+        /// The smallest side that is taken.
+        least: usize,
+    },
+    /// The tensors are those of no architecture.
+    #[error(
+        "the weights are those of no known architecture: they have none of the tensors \"{}\" (residual network), \
+         \"{}\" (Vision Transformer) and \"{}\" (plain convolutional network)",
+        resnet::TELLING,
+        vit::TELLING,
+        cnn::TELLING
+    )]
+    Unknown,
+    /// A telling tensor is missing or has an unknown shape.
+    #[error("tensor \"{name}\" is missing or of no known shape, so the architecture cannot be told")]
     NotTold {
         /// The tensor.
         name: &'static str,
     },
+    /// The number of attention heads is no rule's for this width.
+    #[error(
+        "the attention heads of a network {width} wide cannot be told from its tensors; write a manifest"
+    )]
+    HeadsNotTold {
+        /// Values of a token.
+        width: usize,
+    },
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::resnet::ResNet;
-    use crate::weights::tensor_specs;
-
-    #[test]
-    fn every_configuration_is_told_from_its_tensors() {
-        let small = ResNetConfig {
-            stem: Stem::Cifar,
-            base_width: 4,
-            depths: [1, 2, 3, 1],
-            ..ResNetConfig::resnet18()
-        };
-        for config in [
-            ResNetConfig::resnet18(),
-            ResNetConfig::resnet34(),
-            ResNetConfig::resnet50(),
-            ResNetConfig::wide_resnet50_2(),
-            ResNetConfig::glyph_net(),
-            small,
-        ] {
-            let specs = tensor_specs(&ResNet::of(&config, 3), config.features(), 7);
-            let shapes = specs.iter().map(|spec| (spec.name.as_str(), spec.shape.as_slice()));
-            assert_eq!(ResNetConfig::infer(shapes), Ok((config, 3, 7)));
-        }
-    }
-
-    #[test]
-    fn networks_have_the_published_numbers_of_weights() {
-        let weights = |config: &ResNetConfig| -> usize {
-            let specs = tensor_specs(&ResNet::of(config, 3), config.features(), 1000);
-            let learned = specs.iter().filter(|spec| !spec.name.contains("running"));
-            learned.map(|spec| spec.shape.iter().product::<usize>()).sum()
-        };
-        assert_eq!(weights(&ResNetConfig::resnet18()), 11_689_512);
-        assert_eq!(weights(&ResNetConfig::resnet34()), 21_797_672);
-        assert_eq!(weights(&ResNetConfig::resnet50()), 25_557_032);
-        assert_eq!(weights(&ResNetConfig::wide_resnet50_2()), 68_883_240);
-    }
-
-    #[test]
-    fn tensors_of_something_else_are_refused() {
-        let error = ResNetConfig::infer([("embed.weight", &[3usize, 4][..])]).unwrap_err();
-        assert_eq!(error, ArchitectureError::NotTold { name: "conv1.weight" });
-    }
-}
+mod tests;

@@ -3,32 +3,17 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::lowering::Lowering;
-use crate::resnet::ConvolutionSpec;
+use crate::plan::ConvolutionSpec;
 use crate::weights::{VARIANCE_FLOOR, Weights};
 
-/// A convolution with its normalisation folded in.
-#[derive(Debug, Clone)]
-pub(crate) struct Folded {
-    /// [`Lowering::matrix_shape`].
-    pub(crate) matrix: Tensor<2>,
-    /// `[1, columns of the matrix]`.
-    pub(crate) bias: Tensor<2>,
-}
-
-impl Folded {
-    /// The convolution's activation from the left side of its product.
-    pub(crate) fn product(&self, columns: Tensor<2>) -> Tensor<2> {
-        columns.matmul(self.matrix.clone()) + self.bias.clone()
-    }
-}
-
-/// Folds one convolution. The factors are made in `f64`, each weight is rounded once.
+/// Folds one convolution: its matrix of [`Lowering::matrix_shape`] and its bias, `[1, columns of the matrix]`. The
+/// factors are made in `f64`, each weight is rounded once.
 pub(crate) fn fold(
     spec: &ConvolutionSpec,
     lowering: &Lowering,
     weights: &Weights,
     device: &Device,
-) -> Folded {
+) -> [Tensor<2>; 2] {
     let kernel = weights.values(&format!("{}.weight", spec.name));
     let norm = weights.norm(&spec.norm);
     let factors: Vec<f64> = norm
@@ -48,8 +33,8 @@ pub(crate) fn fold(
         matrix[to] = (f64::from(kernel[from]) * factors[from / per_output]) as f32;
     });
     let bias = bias.repeat(lowering.bias_repeats());
-    Folded {
-        matrix: Tensor::from_data(TensorData::new(matrix, [rows, columns]), device),
-        bias: Tensor::from_data(TensorData::new(bias, [1, columns]), device),
-    }
+    [
+        Tensor::from_data(TensorData::new(matrix, [rows, columns]), device),
+        Tensor::from_data(TensorData::new(bias, [1, columns]), device),
+    ]
 }

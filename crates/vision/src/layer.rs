@@ -1,19 +1,23 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::architecture::ResNetConfig;
+use crate::architecture::Architecture;
 
-/// One of the four stages of residual blocks, by torchvision's names. Every architecture that can be loaded has all
-/// four: [`ResNetConfig::validate`] refuses a stage without a block.
+/// A quarter of a network's blocks, by torchvision's names for those of residual networks.
+///
+/// Of a residual network it is one of the four stages. The blocks of any other network are cut into four parts whose
+/// lengths differ by one at most, the shorter ones first: of 12 blocks of a Vision Transformer three each. In a plain
+/// convolutional network every convolution but the first is a block. A network of less than four blocks lacks the
+/// first layers; asking for one is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layer {
-    /// The blocks right after the stem.
+    /// The first part, right after the stem.
     Layer1,
-    /// The second stage.
+    /// The second part.
     Layer2,
-    /// The third stage.
+    /// The third part.
     Layer3,
-    /// The blocks right before the features.
+    /// The last part, right before the features.
     Layer4,
 }
 
@@ -38,16 +42,21 @@ impl Layer {
         }
     }
 
-    /// Its blocks, counted through all stages of a network.
-    pub(crate) fn blocks(self, config: &ResNetConfig) -> Range<usize> {
-        let [first, second, third, fourth] = config.depths;
-        let (before, depth) = match self {
-            Self::Layer1 => (0, first),
-            Self::Layer2 => (first, second),
-            Self::Layer3 => (first + second, third),
-            Self::Layer4 => (first + second + third, fourth),
+    /// Its blocks, counted through a whole network of `blocks`.
+    pub(crate) fn blocks(self, architecture: &Architecture, blocks: usize) -> Range<usize> {
+        let number = match self {
+            Self::Layer1 => 0,
+            Self::Layer2 => 1,
+            Self::Layer3 => 2,
+            Self::Layer4 => 3,
         };
-        before..before + depth
+        match architecture {
+            Architecture::ResNet(config) => {
+                let start = config.depths[..number].iter().sum();
+                start..start + config.depths[number]
+            }
+            Architecture::Cnn(_) | Architecture::Vit(_) => blocks * number / 4..blocks * (number + 1) / 4,
+        }
     }
 }
 
@@ -60,6 +69,7 @@ impl fmt::Display for Layer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::architecture::{ResNetConfig, VitConfig};
 
     #[test]
     fn every_layer_is_found_by_its_name() {
@@ -72,7 +82,13 @@ mod tests {
     #[test]
     fn layers_cut_the_blocks_of_a_network_without_gap() {
         let layers = [Layer::Layer1, Layer::Layer2, Layer::Layer3, Layer::Layer4];
-        let blocks = layers.map(|layer| layer.blocks(&ResNetConfig::resnet34()));
-        assert_eq!(blocks, [0..3, 3..7, 7..13, 13..16]);
+        let blocks =
+            |architecture: &Architecture, blocks| layers.map(|layer| layer.blocks(architecture, blocks));
+        let resnet = Architecture::ResNet(ResNetConfig::resnet34());
+        assert_eq!(blocks(&resnet, 16), [0..3, 3..7, 7..13, 13..16]);
+        let vit = Architecture::Vit(VitConfig::tiny(16));
+        assert_eq!(blocks(&vit, 12), [0..3, 3..6, 6..9, 9..12]);
+        assert_eq!(blocks(&vit, 5), [0..1, 1..2, 2..3, 3..5]);
+        assert_eq!(blocks(&vit, 2), [0..0, 0..1, 1..1, 1..2]);
     }
 }

@@ -7,7 +7,7 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 
-use crate::resnet::Window;
+use crate::plan::Window;
 
 /// Marks a tap outside the plane in a gather table.
 const OUTSIDE: usize = usize::MAX;
@@ -202,7 +202,7 @@ impl Lowering {
     ) -> Tensor<2> {
         match (&self.kind, indices) {
             (Kind::Gather { taps }, Some(indices)) => {
-                let padding = Tensor::zeros([1, self.inputs], &rows.device());
+                let padding = Tensor::zeros([1, self.inputs], (&rows.device(), rows.dtype()));
                 let padded = Tensor::cat(vec![rows, padding], 0);
                 let gathered = padded.select(0, indices.clone());
                 gathered.reshape([images * self.positions_out(), taps.len() * self.inputs])

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use plugin_api::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::architecture::{Architecture, ArchitectureError, ResNetConfig};
+use crate::architecture::{Architecture, ArchitectureError};
 use crate::pixels::RESAMPLING_VERSION;
-use crate::weights::{WeightsError, shapes_in};
+use crate::weights::{TensorSpec, WeightsError, shapes_in};
 
 /// Largest side of a model's input, in pixels. The work tables of the forward pass grow with its square.
 pub const MAX_INPUT_SIDE: usize = 1024;
@@ -54,7 +54,8 @@ impl ModelManifest {
     ///
     /// # Errors
     ///
-    /// [`ManifestError`] when the file cannot be read, or when its tensors are not those of a residual network.
+    /// [`ManifestError`] when the file cannot be read, when its tensors are those of no architecture or do not tell
+    /// which it is (see [`Architecture::infer`]), or when the network does not take the size.
     pub fn infer(weights: &Path, height: usize, width: usize) -> Result<Self, ManifestError> {
         let read = |source| ManifestError::Read { path: weights.to_owned(), source };
         let file = fs::read(weights).map_err(read)?;
@@ -75,13 +76,13 @@ impl ModelManifest {
     ) -> Result<Self, ManifestError> {
         let tensors = shapes_in(weights).map_err(ManifestError::Weights)?;
         let shapes = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice()));
-        let (config, channels, classes) = ResNetConfig::infer(shapes)?;
+        let (architecture, channels, classes) = Architecture::infer(shapes)?;
         if classes > MAX_CLASSES {
             return Err(ManifestError::Classes { found: classes });
         }
         let manifest = Self {
             name,
-            architecture: Architecture::ResNet(config),
+            architecture,
             channels,
             height,
             width,
@@ -135,8 +136,7 @@ impl ModelManifest {
     ///
     /// [`ManifestError`] with the first value that is out of range.
     pub fn validate(&self) -> Result<(), ManifestError> {
-        let Architecture::ResNet(config) = &self.architecture;
-        config.validate()?;
+        self.architecture.validate()?;
         if self.channels != 1 && self.channels != 3 {
             return Err(ManifestError::Channels { found: self.channels });
         }
@@ -144,6 +144,7 @@ impl ModelManifest {
         if !sides.contains(&self.height) || !sides.contains(&self.width) {
             return Err(ManifestError::Side { height: self.height, width: self.width });
         }
+        self.architecture.fits(self.height, self.width)?;
         if self.classes.is_empty() || self.classes.len() > MAX_CLASSES {
             return Err(ManifestError::Classes { found: self.classes.len() });
         }
@@ -157,6 +158,11 @@ impl ModelManifest {
             }
         }
         Ok(())
+    }
+
+    /// The tensors that a weights file must hold, in the order of the network.
+    pub(crate) fn tensors(&self) -> Vec<TensorSpec> {
+        self.architecture.tensors(self.channels, [self.height, self.width], self.classes.len())
     }
 
     /// Digest of everything between an image and the first layer.
@@ -227,6 +233,7 @@ pub enum ManifestError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::architecture::{CnnConfig, Pooling, ResNetConfig, VitConfig};
     use crate::seeded::seeded_weights;
     use crate::weights::WeightsFormat;
 
@@ -280,12 +287,25 @@ mod tests {
 
     #[test]
     fn a_weights_file_implies_its_manifest() {
-        let written = manifest();
-        let file = seeded_weights(&written, 0).to_file(WeightsFormat::F16).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("glyphs.safetensors");
-        fs::write(&path, file).unwrap();
-        assert_eq!(ModelManifest::infer(&path, 28, 20).unwrap(), written);
+        let vit = VitConfig { depth: 2, ..VitConfig::tiny(4) };
+        for architecture in [
+            Architecture::ResNet(ResNetConfig::glyph_net()),
+            Architecture::Cnn(CnnConfig::small()),
+            Architecture::Vit(VitConfig { pooling: Pooling::Mean, ..vit.clone() }),
+            Architecture::Vit(vit),
+        ] {
+            let written = ModelManifest { architecture, ..manifest() };
+            let file = seeded_weights(&written, 0).to_file(WeightsFormat::F16).unwrap();
+            fs::write(&path, file).unwrap();
+            assert_eq!(ModelManifest::infer(&path, 28, 20).unwrap(), written);
+        }
+        let error = ModelManifest::infer(&path, 28, 21).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "an input of 21 x 28 pixels does not divide into patches of 4 x 4; use sides that are multiples of 4"
+        );
     }
 
     #[test]

@@ -2,21 +2,17 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{FloatDType, Tensor, TensorData};
 use plugin_api::{Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image, RowsError};
 
-use crate::architecture::Architecture;
-use crate::compute::{Chunks, ComputeConfig, DeviceError};
-use crate::folding::{Folded, fold};
+use crate::backbone::Backbone;
+use crate::compute::{Chunks, ComputeConfig, DeviceError, Precision};
 use crate::head::Head;
 use crate::layer::Layer;
-use crate::lowering::Lowering;
 use crate::manifest::{ManifestError, ModelManifest};
-use crate::network::{Convolution, Network};
 use crate::pixels::Pixels;
-use crate::resnet::ResNet;
 use crate::seeded::seeded_weights;
-use crate::weights::{Weights, WeightsError, hash_values, tensor_specs};
+use crate::weights::{Weights, WeightsError, hash_values};
 
 mod tuned;
 
@@ -39,10 +35,13 @@ pub struct Model {
     manifest: ModelManifest,
     fingerprint: Fingerprint,
     head: Head,
-    network: Network<Folded>,
+    backbone: Backbone,
+    /// The backbone's, see [`Backbone::parameters`].
+    parameters: Vec<Tensor<2>>,
     normalisation: Option<Scaling>,
     device: burn::tensor::Device,
     chunks: Chunks,
+    precision: Precision,
 }
 
 /// `(pixel - mean) x factor`, each `[1, channels]`.
@@ -54,8 +53,10 @@ struct Scaling {
 impl Model {
     /// A model from its manifest and the bytes of its safetensors file.
     ///
-    /// The file must hold exactly the tensors of the architecture under torchvision's names, in `f32`, `f16` or
-    /// `bf16`. Batch normalisation is folded into the convolutions.
+    /// The file must hold exactly the tensors of the architecture under the names that [`Architecture::infer`] reads,
+    /// in `f32`, `f16` or `bf16`. Batch normalisation is folded into the convolutions.
+    ///
+    /// [`Architecture::infer`]: crate::Architecture::infer
     ///
     /// # Errors
     ///
@@ -63,10 +64,7 @@ impl Model {
     /// damaged or of another architecture; the first wrong tensor is named.
     pub fn load(manifest: ModelManifest, weights: &[u8], compute: ComputeConfig) -> Result<Self, ModelError> {
         manifest.validate()?;
-        let Architecture::ResNet(config) = &manifest.architecture;
-        let layers = ResNet::of(config, manifest.channels);
-        let specs = tensor_specs(&layers, config.features(), manifest.classes.len());
-        let weights = Weights::read(weights, &specs)?;
+        let weights = Weights::read(weights, &manifest.tensors())?;
         Self::build(manifest, &weights, &compute)
     }
 
@@ -100,17 +98,10 @@ impl Model {
         weights: &Weights,
         compute: &ComputeConfig,
     ) -> Result<Self, ModelError> {
-        let device = compute.device.open()?;
-        let Architecture::ResNet(config) = &manifest.architecture;
-        let layers = ResNet::of(config, manifest.channels);
-        let head = weights.head();
-        let network = Network::new(
-            &layers,
-            [manifest.height, manifest.width],
-            &device,
-            |spec, plane| Lowering::fastest(spec.window, spec.inputs, plane),
-            |spec, lowering| fold(spec, lowering, weights, &device),
-        );
+        let device = compute.open()?;
+        let head = weights.head(manifest.architecture.head_name());
+        let backbone = Backbone::for_inference(&manifest, &device);
+        let parameters = backbone.parameters(weights, &device);
         let row =
             |values: Vec<f32>| Tensor::from_data(TensorData::new(values, [1, manifest.channels]), &device);
         let normalisation = manifest.normalisation.as_ref().map(|normalisation| Scaling {
@@ -121,11 +112,22 @@ impl Model {
             model: manifest.name.clone(),
             weights: weights.digest(),
             preprocessing: manifest.preprocessing_digest(),
-            dimension: config.features() as u32,
+            dimension: manifest.architecture.features() as u32,
         };
-        let chunks = Chunks::new(compute, MAX_COLUMN_VALUES / network.largest_columns().max(1));
+        let chunks = Chunks::new(compute, MAX_COLUMN_VALUES / backbone.largest_columns().max(1));
         tracing::debug!(model = %fingerprint, device = %compute.device, "model loaded");
-        Ok(Self { manifest, fingerprint, head, network, normalisation, device, chunks })
+        let precision = compute.precision;
+        Ok(Self {
+            manifest,
+            fingerprint,
+            head,
+            backbone,
+            parameters,
+            normalisation,
+            device,
+            chunks,
+            precision,
+        })
     }
 
     /// Batches of [`DEFAULT_CHUNK`](crate::DEFAULT_CHUNK) images that it had best be given at once, each from a thread of
@@ -159,14 +161,18 @@ impl Model {
     /// [`ModelError::Backend`] when the device does not give its tensors back.
     pub fn weights_digest(&self) -> Result<Digest, ModelError> {
         let mut hasher = blake3::Hasher::new();
-        for Convolution { parameters, .. } in self.network.convolutions() {
-            for tensor in [&parameters.matrix, &parameters.bias] {
-                hash_values(&mut hasher, &to_host(tensor.clone())?);
-            }
+        for tensor in &self.parameters {
+            hash_values(&mut hasher, &to_host(tensor.clone())?);
         }
         hash_values(&mut hasher, self.head.weight());
         hash_values(&mut hasher, self.head.bias());
         Ok(Digest(*hasher.finalize().as_bytes()))
+    }
+
+    /// Multiplications of one image's forward pass through the convolutions, each with an addition: two floating-point
+    /// operations.
+    pub fn multiplications(&self) -> usize {
+        self.backbone.multiplications()
     }
 
     /// The network's input for an image: channels converted, resized to the input, scaled to 0..=1.
@@ -186,7 +192,9 @@ impl Model {
     pub fn features(&self, batch: &[Pixels]) -> Result<FeatureRows, ModelError> {
         self.check(batch)?;
         let rows = self.chunks.map(self.chunks.of(batch), |chunk| {
-            self.not_alone(chunk, |chunk| to_host(self.forward(self.input(chunk), chunk.len())))
+            self.not_alone(chunk, |chunk| {
+                to_host(self.forward(self.input(chunk), chunk.len(), self.precision))
+            })
         })?;
         self.feature_rows(rows.concat())
     }
@@ -248,7 +256,7 @@ impl Model {
         self.check(batch)?;
         let taped = self.chunks.map(self.chunks.for_gradients(batch), |chunk| {
             let input = self.input(chunk).autodiff().require_grad();
-            let features = self.forward(input.clone(), chunk.len());
+            let features = self.forward(input.clone(), chunk.len(), Precision::F32);
             let values = to_host(features.clone().inner())?;
             Ok::<_, ModelError>((input, features, values))
         })?;
@@ -328,8 +336,16 @@ impl Model {
         Ok(rows.chunks_exact(positions * channels).map(planar).collect())
     }
 
-    fn forward(&self, input: Tensor<2>, images: usize) -> Tensor<2> {
-        self.network.forward(self.normalised(input), images, |unit, columns| unit.parameters.product(columns))
+    /// Features in `f32`, whatever the precision in between.
+    fn forward(&self, input: Tensor<2>, images: usize, precision: Precision) -> Tensor<2> {
+        let input = self.normalised(input);
+        if precision == Precision::F32 {
+            return self.backbone.forward(&self.parameters, input, images);
+        }
+        // Cast for every chunk: a second copy of all weights would stay in memory else.
+        let parameters: Vec<Tensor<2>> =
+            self.parameters.iter().map(|parameter| precision.of(parameter.clone())).collect();
+        self.backbone.forward(&parameters, precision.of(input), images).cast(FloatDType::F32)
     }
 
     fn normalised(&self, input: Tensor<2>) -> Tensor<2> {
@@ -427,6 +443,16 @@ pub enum ModelError {
     /// The backend recorded no gradient for the input or for a weight.
     #[error("the device gave no gradient")]
     NoGradient,
+    /// The network has too few blocks for the layer.
+    #[error(
+        "the network has {blocks} blocks, none of which is \"{layer}\"; fine-tune \"layer4\", or the head alone"
+    )]
+    NoLayer {
+        /// The layer.
+        layer: Layer,
+        /// Blocks behind the stem.
+        blocks: usize,
+    },
     /// The gradient of a layer's weights holds a NaN or an infinity.
     #[error("the gradient of \"{layer}\" is not finite; lower the learning rate")]
     Gradient {
@@ -447,5 +473,7 @@ pub enum ModelError {
     },
 }
 
+#[cfg(test)]
+mod published;
 #[cfg(test)]
 mod tests;

@@ -3,22 +3,28 @@
 use crate::architecture::Architecture;
 use crate::manifest::ModelManifest;
 use crate::random::Random;
-use crate::resnet::ResNet;
-use crate::weights::{TensorSpec, Weights, tensor_specs};
+use crate::weights::{TensorSpec, Weights};
 
-/// Weights that keep the activations' scale: kernels and head from a normal distribution of variance 2 over the
-/// number of inputs, normalisations that do nothing.
+/// Deviation of the position table and the class token in a new Vision Transformer, as in timm.
+const TOKEN_DEVIATION: f32 = 0.02;
+
+/// Weights that keep the activations' scale: kernels and linear layers from a normal distribution, whose variance is 2
+/// over the number of inputs where rectifiers follow and 1 over it in a Vision Transformer; normalisations that do
+/// nothing.
 pub(crate) fn seeded_weights(manifest: &ModelManifest, seed: u64) -> Weights {
-    let Architecture::ResNet(config) = &manifest.architecture;
-    let layers = ResNet::of(config, manifest.channels);
-    let specs = tensor_specs(&layers, config.features(), manifest.classes.len());
+    let gain = match manifest.architecture {
+        Architecture::ResNet(_) | Architecture::Cnn(_) => 2.0,
+        Architecture::Vit(_) => 1.0,
+    };
     let mut random = Random::new(seed);
-    Weights::from_fn(&specs, |TensorSpec { name, shape }| {
+    Weights::from_fn(&manifest.tensors(), |TensorSpec { name, shape }| {
         let count: usize = shape.iter().product();
-        if shape.len() > 1 {
-            let deviation = (2.0 / shape[1..].iter().product::<usize>() as f32).sqrt();
-            (0..count).map(|_| deviation * random.normal()).collect()
-        } else if name.ends_with("running_var") || (name.ends_with(".weight") && name != "fc.weight") {
+        let mut normal = |deviation: f32| (0..count).map(|_| deviation * random.normal()).collect();
+        if name == "class_token" || name == "encoder.pos_embedding" {
+            normal(TOKEN_DEVIATION)
+        } else if shape.len() > 1 {
+            normal((gain / shape[1..].iter().product::<usize>() as f32).sqrt())
+        } else if name.ends_with("running_var") || name.ends_with(".weight") {
             vec![1.0; count]
         } else {
             vec![0.0; count]

@@ -8,13 +8,12 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::head::Head;
-use crate::resnet::{ConvolutionSpec, ResNet};
 
 /// What `PyTorch` adds to the variance, so that a constant channel does not divide by zero.
 pub(crate) const VARIANCE_FLOOR: f64 = 1e-5;
 
 /// Name suffix of a counter that PyTorch stores beside each normalisation and nothing here needs.
-const COUNTER: &str = ".num_batches_tracked";
+pub(crate) const COUNTER: &str = ".num_batches_tracked";
 
 /// A tensor's name and shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,25 +44,6 @@ pub enum WeightsFormat {
     F16,
     /// Single precision, exact.
     F32,
-}
-
-/// The tensors of a network with `classes` classes, in the order of the forward pass.
-pub(crate) fn tensor_specs(
-    layers: &ResNet<ConvolutionSpec>,
-    features: usize,
-    classes: usize,
-) -> Vec<TensorSpec> {
-    let mut specs = Vec::new();
-    for unit in layers.units() {
-        let shape = vec![unit.outputs, unit.inputs, unit.window.side, unit.window.side];
-        specs.push(TensorSpec { name: format!("{}.weight", unit.name), shape });
-        for part in ["weight", "bias", "running_mean", "running_var"] {
-            specs.push(TensorSpec { name: format!("{}.{part}", unit.norm), shape: vec![unit.outputs] });
-        }
-    }
-    specs.push(TensorSpec { name: "fc.weight".to_owned(), shape: vec![classes, features] });
-    specs.push(TensorSpec { name: "fc.bias".to_owned(), shape: vec![classes] });
-    specs
 }
 
 /// Names and shapes of all tensors in a safetensors file.
@@ -135,9 +115,10 @@ impl Weights {
         }
     }
 
-    /// The last layer.
-    pub(crate) fn head(&self) -> Head {
-        Head::from_valid(self.values("fc.weight").to_vec(), self.values("fc.bias").to_vec())
+    /// The last layer, whose name is [`Architecture::head_name`](crate::architecture::Architecture::head_name).
+    pub(crate) fn head(&self, name: &str) -> Head {
+        let part = |part: &str| self.values(&format!("{name}.{part}")).to_vec();
+        Head::from_valid(part("weight"), part("bias"))
     }
 
     /// Digest over names, shapes and values in the order of the names.

@@ -1,21 +1,25 @@
 //! The binary as a user meets it: output, exit codes and the one line that says what is wrong.
 //!
 //! Contents: a round trip through every command; `--json`; the demonstration; what each kind of bad input gets. What
-//! keeps a database in order is in `keeping`, what changes its model in `models`, shared triggers in `trigger`, views
-//! in `view`.
+//! keeps a database in order is in `keeping`, what changes its model in `models`, models themselves in `model`, making
+//! models in `train`, shared triggers in `trigger`, views in `view`, the official data sets in `datasets`.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod bench;
+mod datasets;
 mod keeping;
+mod loopback;
+mod model;
 mod models;
+mod train;
 mod trigger;
 mod view;
 
 use std::fs;
 use std::process::{Command, Stdio};
 
-use datasets::GlyphSet;
+use ::datasets::GlyphSet;
 use lookalike::encode_png;
 
 use crate::bench::{Bench, SEED, entries, json, refusal, run, stderr, text};

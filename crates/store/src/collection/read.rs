@@ -81,7 +81,20 @@ impl Collection {
     pub fn record_in(&self, catalog: &Catalog, id: ExemplarId) -> Result<Option<Record>, ReadError> {
         let stored = self.stored_record_in(catalog, id)?;
         let published = self.lock_unpublished().record(catalog.batch(), id).or(stored);
-        Ok(published.map(|stored| stored.into_record(id)))
+        let record = published.map(|stored| stored.into_record(id));
+        if let Some(record) = &record {
+            self.check_against(catalog, record)?;
+        }
+        Ok(record)
+    }
+
+    /// A damaged log may show a record as it was before it was relabelled, whole and readable: the bitmaps know better.
+    fn check_against(&self, catalog: &Catalog, record: &Record) -> Result<(), ReadError> {
+        // The label of a state that is held longer is the newest, of which its catalog knows nothing.
+        if catalog.agrees_with(record) || self.catalog().batch() != catalog.batch() {
+            return Ok(());
+        }
+        Err(Damage::Missing { what: "agreement of record and bitmaps" }.into())
     }
 
     /// What a state that somebody holds has is not removed, so that it must be there.
@@ -289,7 +302,9 @@ impl Collection {
             let stored = before.map_or_else(|| stored_record(&ground, id), |before| Ok(Some(before)))?;
             let stored = stored.filter(|stored| stored.key == key);
             let stored = stored.ok_or(Damage::Missing { what: StoredRecord::WHAT })?;
-            page.entries.push(stored.into_record(id));
+            let record = stored.into_record(id);
+            self.check_against(&catalog, &record)?;
+            page.entries.push(record);
         }
         Ok(page)
     }

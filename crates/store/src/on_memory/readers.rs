@@ -3,9 +3,10 @@
 use std::thread;
 
 use super::database::{create, open, place};
-use super::sample::{exemplar, labelled, upserts};
+use super::sample::{exemplar, labelled, tagged, upserts};
+use crate::tree::Changes;
 use crate::tree::memory::{EIO, Effect, Fault, Operation};
-use crate::{Collection, WriteBatch, WriteError};
+use crate::{Collection, ReadError, TagValue, WriteBatch, WriteError, key};
 
 fn before() -> WriteBatch {
     upserts(vec![exemplar("replaced", 1), exemplar("deleted", 2), labelled("relabelled", 3, "old")])
@@ -74,4 +75,28 @@ fn pages_of_a_collection_whose_write_failed_are_those_before_it() {
         drop((store, things));
         assert_eq!(pages(&open(&place).1), expected);
     }
+}
+
+/// What a flipped bit in a log can do: the newest message of a record is dropped, and an older one, whole in itself,
+/// stands for it.
+#[test]
+fn a_record_from_before_it_was_relabelled_is_damage_and_no_answer() {
+    let (_folder, place) = place();
+    let (_store, things) = create(&place);
+    let old_tags = [("kind", TagValue::Text("old".to_owned()))];
+    let new_tags = [("kind", TagValue::Text("new".to_owned()))];
+    things.write(upserts(vec![labelled("a", 1, "old"), tagged("b", 2, &old_tags)])).unwrap();
+    let ground = things.ground();
+    let before = [0, 1].map(|id| ground.get("record", &key::record(id)).unwrap().unwrap());
+    things.write(upserts(vec![labelled("a", 1, "new"), tagged("b", 2, &new_tags)])).unwrap();
+    assert_eq!(things.record(0).unwrap().unwrap().label.as_deref(), Some("new"));
+
+    for (id, payload) in (0..).zip(&before) {
+        let mut changes = Changes::default();
+        changes.put(key::record(id), payload);
+        ground.apply(changes).unwrap();
+        assert!(matches!(things.record(id), Err(ReadError::Damaged(_))), "{:?}", things.record(id));
+        assert!(matches!(things.list(None, 10), Err(ReadError::Damaged(_))));
+    }
+    assert!(!things.verify(&mut |_| {}).unwrap().is_clean());
 }

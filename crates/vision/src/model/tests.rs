@@ -6,7 +6,8 @@ use flate2::read::GzDecoder;
 use safetensors::SafeTensors;
 
 use super::*;
-use crate::architecture::{Block, ResNetConfig, Stem};
+use crate::architecture::{Architecture, Block, CnnConfig, Pooling, ResNetConfig, Stem, VitConfig};
+use crate::compute::{Device, on_every_device};
 use crate::manifest::Normalisation;
 use crate::random::Random;
 use crate::weights::WeightsFormat;
@@ -24,7 +25,7 @@ struct Golden {
 }
 
 impl Golden {
-    fn load() -> Option<Self> {
+    fn load(compute: ComputeConfig) -> Option<Self> {
         let golden = shared("golden/mnist-resnet18.safetensors");
         let weights = shared("models/mnist-resnet18.safetensors");
         let images = shared("data/mnist/train-images-idx3-ubyte.gz");
@@ -35,7 +36,7 @@ impl Golden {
             }
         }
         let manifest = ModelManifest::infer(&weights, 28, 28).unwrap();
-        let model = Model::load(manifest, &fs::read(weights).unwrap(), ComputeConfig::default()).unwrap();
+        let model = Model::load(manifest, &fs::read(weights).unwrap(), compute).unwrap();
         let file = fs::read(golden).unwrap();
         let mut idx = Vec::new();
         GzDecoder::new(File::open(images).unwrap()).read_to_end(&mut idx).unwrap();
@@ -73,7 +74,7 @@ fn relative_error(found: &[f32], expected: &[f32]) -> f32 {
     error / largest
 }
 
-/// Of any network that is at hand: the shipped one, and others with several widths of layers.
+/// Of any network that is at hand: the shipped one, others with several widths of layers, and every architecture.
 #[test]
 fn an_image_has_the_same_row_in_a_batch_of_any_length() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/assets/glyphs.safetensors");
@@ -88,54 +89,123 @@ fn an_image_has_the_same_row_in_a_batch_of_any_length() {
             eprintln!("skipped: \"{}\" is absent", weights.display());
         }
     }
+    let wider = [
+        Architecture::Cnn(CnnConfig::small()),
+        Architecture::Vit(VitConfig { depth: 2, ..VitConfig::tiny(8) }),
+        Architecture::Vit(VitConfig { depth: 2, pooling: Pooling::Mean, ..VitConfig::tiny(4) }),
+    ];
+    let wider = wider.into_iter().map(|architecture| of_architecture(architecture, 3, [32, 32]));
+    models.extend(wider.chain(every_architecture()).map(|manifest| Model::seeded(manifest, 6).unwrap()));
     for model in models {
-        let ModelManifest { channels, height, width, .. } = *model.manifest();
-        let mut random = Random::new(5);
-        let batch: Vec<Pixels> = (0..35)
-            .map(|_| {
-                let values = (0..channels * height * width).map(|_| random.uniform()).collect();
-                Pixels::new(channels, height, width, values).unwrap()
-            })
-            .collect();
+        let batch = random_pixels(model.manifest(), 35);
         let all = model.features(&batch).unwrap();
         for length in [1, 2, 3, 5, 8, 31, 32, 33, 34] {
             let rows = model.features(&batch[35 - length..]).unwrap();
             let same = rows.rows().zip(all.rows().skip(35 - length)).all(|(a, b)| a == b);
-            assert!(same, "{}: a batch of {length}", model.manifest().name);
+            assert!(same, "{:?}: a batch of {length}", model.manifest());
         }
     }
 }
 
 #[test]
-fn features_and_logits_agree_with_the_reference() {
-    let Some(golden) = Golden::load() else { return };
-    let features = golden.model.features(&golden.exemplars).unwrap();
-    let logits = golden.model.logits(&golden.exemplars).unwrap();
-    let (of_features, of_logits) = (
-        relative_error(features.values(), &golden.values("features")),
-        relative_error(logits.values(), &golden.values("logits")),
-    );
-    assert!(of_features < 1e-4, "features differ by {of_features}");
-    assert!(of_logits < 1e-4, "logits differ by {of_logits}");
-    for query in ["self", "dim", "noisy", "test"] {
-        let image = Pixels::new(1, 28, 28, golden.values(&format!("{query}.image"))).unwrap();
-        let features = golden.model.features(&[image]).unwrap();
-        let error = relative_error(features.values(), &golden.values(&format!("{query}.features")));
-        assert!(error < 1e-4, "features of query {query} differ by {error}");
+fn features_and_logits_agree_with_the_reference_on_every_device() {
+    for compute in on_every_device() {
+        let Some(golden) = Golden::load(compute) else { return };
+        let device = compute.device;
+        let features = golden.model.features(&golden.exemplars).unwrap();
+        let logits = golden.model.logits(&golden.exemplars).unwrap();
+        let (of_features, of_logits) = (
+            relative_error(features.values(), &golden.values("features")),
+            relative_error(logits.values(), &golden.values("logits")),
+        );
+        assert!(of_features < 1e-4, "{device}: features differ by {of_features}");
+        assert!(of_logits < 1e-4, "{device}: logits differ by {of_logits}");
+        for query in ["self", "dim", "noisy", "test"] {
+            let image = Pixels::new(1, 28, 28, golden.values(&format!("{query}.image"))).unwrap();
+            let features = golden.model.features(&[image]).unwrap();
+            let error = relative_error(features.values(), &golden.values(&format!("{query}.features")));
+            assert!(error < 1e-4, "{device}: features of query {query} differ by {error}");
+        }
+    }
+}
+
+/// The rows with the largest cosines to a row, without itself.
+fn nearest(rows: &FeatureRows, of: usize, count: usize) -> Vec<usize> {
+    let length = |row: &[f32]| row.iter().map(|value| value * value).sum::<f32>().sqrt();
+    let cosine = |at: usize| {
+        let (a, b) = (rows.row(of), rows.row(at));
+        a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>() / length(a) / length(b)
+    };
+    let mut others: Vec<(f32, usize)> =
+        (0..rows.len()).filter(|&at| at != of).map(|at| (cosine(at), at)).collect();
+    others.sort_by(|a, b| b.0.total_cmp(&a.0));
+    others.into_iter().take(count).map(|(_, at)| at).collect()
+}
+
+#[test]
+fn half_precision_finds_nearly_the_same_neighbours() {
+    for compute in on_every_device().into_iter().filter(|compute| compute.device != Device::Cpu) {
+        let Some(full) = Golden::load(compute) else { return };
+        let Some(half) = Golden::load(ComputeConfig { precision: Precision::Bf16, ..compute }) else {
+            return;
+        };
+        let (exact, found) =
+            (full.model.features(&full.exemplars).unwrap(), half.model.features(&half.exemplars).unwrap());
+        let error = relative_error(found.values(), exact.values());
+        let shared = (0..exact.len()).map(|of| {
+            let expected = nearest(&exact, of, 10);
+            nearest(&found, of, 10).iter().filter(|at| expected.contains(at)).count()
+        });
+        let overlap = shared.sum::<usize>() as f32 / (10 * exact.len()) as f32;
+        eprintln!("{}: {} rows, largest error {error}, overlap@10 {overlap}", compute.device, exact.len());
+        assert!(error > 0.0 && error < 0.05, "{}: features differ by {error}", compute.device);
+        assert!(overlap > 0.9, "{}: overlap {overlap}", compute.device);
+        let gradient = |golden: &Golden| golden.model.pullback(&golden.exemplars[..2], &mut slopes).unwrap();
+        assert_eq!(gradient(&half), gradient(&full), "gradients are in f32");
     }
 }
 
 fn tiny(stem: Stem, block: Block, channels: usize, side: usize) -> ModelManifest {
     let config = ResNetConfig { block, depths: [1, 1, 1, 1], stem, base_width: 4, wide: 1 };
+    of_architecture(Architecture::ResNet(config), channels, [side, side + 2])
+}
+
+/// Small networks of every architecture.
+fn every_architecture() -> impl Iterator<Item = ModelManifest> {
+    let vit = VitConfig::new(4, 2, 12, 3);
+    let others = [
+        of_architecture(Architecture::Cnn(CnnConfig { widths: vec![4, 6, 8], convolutions: 1 }), 1, [9, 12]),
+        of_architecture(Architecture::Cnn(CnnConfig { widths: vec![5], convolutions: 1 }), 3, [6, 5]),
+        of_architecture(Architecture::Vit(vit.clone()), 1, [8, 12]),
+        of_architecture(Architecture::Vit(VitConfig { pooling: Pooling::Mean, ..vit.clone() }), 3, [12, 8]),
+        of_architecture(Architecture::Vit(VitConfig { patch: 1, mlp: 7, ..vit }), 1, [2, 3]),
+    ];
+    let resnets = [
+        tiny(Stem::Imagenet, Block::Basic, 1, 10),
+        tiny(Stem::Cifar, Block::Basic, 3, 10),
+        tiny(Stem::Cifar, Block::Bottleneck, 1, 10),
+    ];
+    resnets.into_iter().chain(others)
+}
+
+fn of_architecture(
+    architecture: Architecture,
+    channels: usize,
+    [height, width]: [usize; 2],
+) -> ModelManifest {
     ModelManifest {
         name: "tiny".to_owned(),
-        architecture: Architecture::ResNet(config),
+        architecture,
         channels,
-        height: side,
-        width: side + 2,
+        height,
+        width,
         classes: ["a", "b", "c"].map(str::to_owned).to_vec(),
         normalisation: None,
     }
+}
+
+fn seeded(manifest: &ModelManifest, seed: u64, compute: &ComputeConfig) -> Model {
+    Model::build(manifest.clone(), &seeded_weights(manifest, seed), compute).unwrap()
 }
 
 fn random_pixels(manifest: &ModelManifest, count: usize) -> Vec<Pixels> {
@@ -165,17 +235,16 @@ fn loss(model: &Model, batch: &[Pixels]) -> f64 {
 
 #[test]
 fn gradients_agree_with_finite_differences() {
-    for (stem, block, channels) in [
-        (Stem::Imagenet, Block::Basic, 1),
-        (Stem::Cifar, Block::Basic, 3),
-        (Stem::Cifar, Block::Bottleneck, 1),
-    ] {
-        let mut manifest = tiny(stem, block, channels, 10);
+    let everywhere = on_every_device()
+        .into_iter()
+        .flat_map(|compute| every_architecture().into_iter().map(move |manifest| (compute, manifest)));
+    for (compute, mut manifest) in everywhere {
+        let channels = manifest.channels;
         manifest.normalisation = Some(Normalisation { mean: vec![0.4; channels], std: vec![0.5; channels] });
-        let model = Model::seeded(manifest, 3).unwrap();
+        let model = seeded(&manifest, 3, &compute);
         let batch = random_pixels(model.manifest(), 2);
         let (logits, gradients) = model.pullback(&batch, &mut slopes).unwrap();
-        assert_eq!(logits, model.logits(&batch).unwrap());
+        assert!(relative_error(logits.values(), model.logits(&batch).unwrap().values()) < 1e-5);
         let mut random = Random::new(8);
         for _ in 0..5 {
             let mut direction: Vec<f32> = (0..batch[1].values().len()).map(|_| random.normal()).collect();
@@ -198,28 +267,40 @@ fn gradients_agree_with_finite_differences() {
             // A step may cross the kink of a rectifier, and a short one drowns in rounding: one good step is proof.
             let errors = [1e-2, 3e-3, 1e-3, 3e-4, 1e-4]
                 .map(|step| ((along(step) - along(-step)) / f64::from(2.0 * step) - given).abs() / scale);
-            assert!(errors.iter().any(|&error| error < 0.003), "{stem:?} {block:?}: errors {errors:?}");
+            assert!(
+                errors.iter().any(|&error| error < 0.003),
+                "{} {:?}: errors {errors:?}",
+                compute.device,
+                model.manifest()
+            );
         }
     }
 }
 
 #[test]
 fn the_number_of_threads_does_not_change_a_bit() {
-    let manifest = tiny(Stem::Imagenet, Block::Basic, 1, 12);
-    let file = seeded_weights(&manifest, 1).to_file(WeightsFormat::F32).unwrap();
-    let model = |threads| {
-        let compute = ComputeConfig { threads, chunk: 4, ..ComputeConfig::default() };
-        Model::load(manifest.clone(), &file, compute).unwrap()
-    };
-    let batch = random_pixels(&manifest, 21);
-    let (one, three) = (model(1), model(3));
-    assert_eq!(one.features(&batch).unwrap(), three.features(&batch).unwrap());
-    assert_eq!(one.pullback(&batch, &mut slopes).unwrap(), three.pullback(&batch, &mut slopes).unwrap());
+    for manifest in every_architecture() {
+        let file = seeded_weights(&manifest, 1).to_file(WeightsFormat::F32).unwrap();
+        let model = |threads| {
+            let compute = ComputeConfig { threads, chunk: 4, ..ComputeConfig::default() };
+            Model::load(manifest.clone(), &file, compute).unwrap()
+        };
+        let batch = random_pixels(&manifest, 21);
+        let (one, three) = (model(1), model(3));
+        assert_eq!(one.features(&batch).unwrap(), three.features(&batch).unwrap());
+        assert_eq!(one.pullback(&batch, &mut slopes).unwrap(), three.pullback(&batch, &mut slopes).unwrap());
+    }
 }
 
 #[test]
 fn gradients_of_several_callers_at_once_are_those_of_one_alone() {
-    let model = Model::seeded(tiny(Stem::Cifar, Block::Basic, 1, 9), 2).unwrap();
+    for compute in on_every_device() {
+        every_architecture().for_each(|manifest| callers_do_not_disturb_each_other(&manifest, &compute));
+    }
+}
+
+fn callers_do_not_disturb_each_other(manifest: &ModelManifest, compute: &ComputeConfig) {
+    let model = seeded(manifest, 2, compute);
     let images = random_pixels(model.manifest(), 4);
     let alone: Vec<_> = images.chunks(1).map(|image| model.pullback(image, &mut slopes).unwrap()).collect();
     let before = model.weights_digest().unwrap();
@@ -227,7 +308,7 @@ fn gradients_of_several_callers_at_once_are_those_of_one_alone() {
         for (image, expected) in images.chunks(1).zip(&alone) {
             let model = &model;
             scope.spawn(move || {
-                for _ in 0..10 {
+                for _ in 0..5 {
                     assert_eq!(&model.pullback(image, &mut slopes).unwrap(), expected);
                 }
             });
@@ -238,20 +319,24 @@ fn gradients_of_several_callers_at_once_are_those_of_one_alone() {
 
 #[test]
 fn a_row_does_not_depend_on_its_neighbours() {
-    let model = Model::seeded(tiny(Stem::Imagenet, Block::Bottleneck, 3, 16), 4).unwrap();
-    let images = random_pixels(model.manifest(), 40);
-    let together = model.features(&images).unwrap();
-    for at in [0, 31, 39] {
-        let alone = model.features(&images[at..=at]).unwrap();
-        assert!(relative_error(alone.row(0), together.row(at)) < 1e-5);
+    for compute in on_every_device() {
+        let model = seeded(&tiny(Stem::Imagenet, Block::Bottleneck, 3, 16), 4, &compute);
+        let images = random_pixels(model.manifest(), 40);
+        let together = model.features(&images).unwrap();
+        for at in [0, 31, 39] {
+            let alone = model.features(&images[at..=at]).unwrap();
+            assert!(relative_error(alone.row(0), together.row(at)) < 1e-5, "{}", compute.device);
+        }
     }
 }
 
 #[test]
 fn no_images_give_no_rows() {
-    let model = Model::seeded(tiny(Stem::Cifar, Block::Basic, 1, 8), 0).unwrap();
-    assert!(model.features(&[]).unwrap().is_empty());
-    assert!(model.pullback(&[], &mut slopes).unwrap().1.is_empty());
+    for manifest in every_architecture() {
+        let model = Model::seeded(manifest, 0).unwrap();
+        assert!(model.features(&[]).unwrap().is_empty());
+        assert!(model.pullback(&[], &mut slopes).unwrap().1.is_empty());
+    }
 }
 
 #[test]
@@ -267,9 +352,16 @@ fn an_input_of_the_wrong_shape_is_refused() {
 
 #[test]
 fn an_overflowing_network_is_an_error_and_no_row() {
-    let model = Model::seeded(tiny(Stem::Cifar, Block::Basic, 1, 8), 0).unwrap();
-    let huge = Pixels::new(1, 8, 10, vec![f32::MAX; 80]).unwrap();
-    assert!(matches!(model.features(&[huge]), Err(ModelError::Output(RowsError::NotFinite { row: 0, .. }))));
+    for (compute, manifest) in on_every_device()
+        .into_iter()
+        .flat_map(|compute| every_architecture().into_iter().map(move |m| (compute, m)))
+    {
+        let model = seeded(&manifest, 0, &compute);
+        let ModelManifest { channels, height, width, .. } = *model.manifest();
+        let huge = Pixels::new(channels, height, width, vec![f32::MAX; channels * height * width]).unwrap();
+        let broken = model.features(&[huge]);
+        assert!(matches!(broken, Err(ModelError::Output(RowsError::NotFinite { row: 0, .. }))));
+    }
 }
 
 #[test]

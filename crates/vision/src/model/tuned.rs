@@ -5,11 +5,8 @@ use burn::tensor::{Tensor, TensorData};
 use plugin_api::FeatureRows;
 
 use super::{Model, ModelError, to_host};
-use crate::architecture::Architecture;
 use crate::compute::Chunks;
-use crate::folding::Folded;
 use crate::layer::Layer;
-use crate::network::{Convolution, Pass};
 use crate::pixels::Pixels;
 
 /// Multiplications of the forward passes in one call at most, see [`TunedModel::piece`]. One core makes some 20 (small
@@ -24,8 +21,9 @@ const MOST_IN_PIECE: usize = 64;
 ///
 /// *What is trained*: batch normalisation is folded into the convolutions when a model is loaded, so the weights of a
 /// layer are its folded kernels and biases; scale, shift and statistics of the normalisation no longer exist on
-/// their own. Parts of a kernel that only ever meet padding are no weights. A copy that nobody changed gives exactly
-/// the model's features.
+/// their own. Parts of a kernel that only ever meet padding are no weights. Of a Vision Transformer all parameters of
+/// the layer's blocks are trained, those of their normalisations among them. A copy that nobody changed gives
+/// exactly the model's features.
 ///
 /// *Memory*: two copies of the layer's weights, and about four more while a gradient is made.
 ///
@@ -65,14 +63,12 @@ pub struct TunedModel<'a> {
     layer: Layer,
     /// The layer's blocks.
     blocks: Range<usize>,
-    /// Blocks of the network.
-    end: usize,
-    /// Number of the layer's first convolution.
-    first: usize,
-    /// Per convolution in the order of the forward pass: kernel in the gathering lowering's shape, then bias.
+    /// The numbers of their parameters.
+    numbers: Range<usize>,
+    /// Parameter by parameter, see [`Backbone::for_each_run`](crate::backbone::Backbone::for_each_run).
     weights: Vec<f32>,
-    /// The same as the network takes it.
-    folded: Vec<Folded>,
+    /// The parameters of the whole network with those of the layer as they are now.
+    parameters: Vec<Tensor<2>>,
     piece: usize,
     chunks: Chunks,
 }
@@ -82,30 +78,30 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// [`ModelError::Backend`] when the device does not give its tensors back.
+    /// [`ModelError::NoLayer`] when the network has too few blocks for it, and [`ModelError::Backend`] when the device
+    /// does not give its tensors back.
     pub fn tunable(&self, layer: Layer) -> Result<TunedModel<'_>, ModelError> {
-        let Architecture::ResNet(config) = &self.manifest.architecture;
-        let blocks = layer.blocks(config);
-        let first = self.network.convolutions_of(blocks.clone()).next().map_or(0, |unit| unit.number);
-        let (mut weights, mut folded) = (Vec::new(), Vec::new());
-        for unit in self.network.convolutions_of(blocks.clone()) {
-            let matrix = to_host(unit.parameters.matrix.clone())?;
-            let bias = to_host(unit.parameters.bias.clone())?;
-            let start = weights.len();
-            weights.resize(start + kernel_length(unit), 0.0);
-            let kernel = &mut weights[start..];
-            let outputs = unit.outputs;
-            unit.lowering.for_each_run(outputs, |here, there| {
-                kernel[there..there + outputs].copy_from_slice(&matrix[here..here + outputs]);
-            });
-            weights.extend_from_slice(&bias[..outputs]);
-            folded.push(unit.parameters.clone());
+        let count = self.backbone.blocks();
+        let blocks = layer.blocks(&self.manifest.architecture, count);
+        if blocks.is_empty() {
+            return Err(ModelError::NoLayer { layer, blocks: count });
         }
-        let cost = self.network.multiplications().max(1);
+        let numbers = self.backbone.parameters_of(blocks.clone());
+        let mut weights = Vec::new();
+        for number in numbers.clone() {
+            let values = to_host(self.parameters[number].clone())?;
+            let start = weights.len();
+            weights.resize(start + self.backbone.weights_in(number), 0.0);
+            let own = &mut weights[start..];
+            self.backbone.for_each_run(number, |value, weight, length| {
+                own[weight..weight + length].copy_from_slice(&values[value..value + length]);
+            });
+        }
+        let cost = self.backbone.multiplications().max(1);
         let piece = (PIECE_MULTIPLICATIONS / cost).clamp(2, MOST_IN_PIECE);
         let chunks = self.chunks.at_most(piece.div_ceil(2));
-        let end = config.depths.iter().sum();
-        Ok(TunedModel { model: self, layer, blocks, end, first, weights, folded, piece, chunks })
+        let parameters = self.parameters.clone();
+        Ok(TunedModel { model: self, layer, blocks, numbers, weights, parameters, piece, chunks })
     }
 }
 
@@ -127,7 +123,7 @@ impl TunedModel<'_> {
         self.piece
     }
 
-    /// The layer's weights: kernels and biases, in an order of their own.
+    /// The layer's weights, in an order of their own.
     pub fn weights(&self) -> &[f32] {
         &self.weights
     }
@@ -141,10 +137,8 @@ impl TunedModel<'_> {
         let model = self.model;
         model.check(batch)?;
         let forward = |chunk: &[Pixels]| {
-            let mut pass = self.pass(chunk.len(), &self.folded);
-            let rows = pass.stem(model.normalised(model.input(chunk)));
-            let rows = pass.blocks(0..self.end, rows);
-            to_host(pass.features(rows))
+            let input = model.normalised(model.input(chunk));
+            to_host(model.backbone.forward(&self.parameters, input, chunk.len()))
         };
         let rows = model.chunks.map(model.chunks.of(batch), |chunk| model.not_alone(chunk, forward))?;
         model.feature_rows(rows.concat())
@@ -160,9 +154,8 @@ impl TunedModel<'_> {
         let model = self.model;
         model.check(batch)?;
         let rows = self.chunks.map(self.chunks.of(batch), |chunk| {
-            let mut pass = self.pass(chunk.len(), &self.folded);
-            let rows = pass.stem(model.normalised(model.input(chunk)));
-            to_host(pass.blocks(0..self.blocks.start, rows))
+            let input = model.normalised(model.input(chunk));
+            to_host(model.backbone.entries(&self.parameters, input, chunk.len(), self.blocks.start))
         })?;
         FeatureRows::new(self.entry_shape().iter().product(), rows.concat()).map_err(ModelError::Output)
     }
@@ -213,57 +206,35 @@ impl TunedModel<'_> {
     /// Changes the weights in place by `step`.
     pub fn update(&mut self, step: impl FnOnce(&mut [f32])) {
         step(&mut self.weights);
+        let backbone = &self.model.backbone;
         let mut left = self.weights.as_slice();
-        let units = self.model.network.convolutions_of(self.blocks.clone());
-        for (folded, unit) in self.folded.iter_mut().zip(units) {
-            let (kernel, rest) = left.split_at(kernel_length(unit));
-            let (bias, rest) = rest.split_at(unit.outputs);
+        for number in self.numbers.clone() {
+            let (own, rest) = left.split_at(backbone.weights_in(number));
             left = rest;
-            let [rows, columns] = unit.lowering.matrix_shape(unit.outputs);
-            let mut matrix = vec![0.0; rows * columns];
-            unit.lowering.for_each_run(unit.outputs, |here, there| {
-                matrix[here..here + unit.outputs].copy_from_slice(&kernel[there..there + unit.outputs]);
+            let shape = backbone.shape(number);
+            let mut values = vec![0.0; shape.iter().product()];
+            backbone.for_each_run(number, |value, weight, length| {
+                values[value..value + length].copy_from_slice(&own[weight..weight + length]);
             });
-            let bias = bias.repeat(unit.lowering.bias_repeats());
-            let device = &self.model.device;
-            folded.matrix = Tensor::from_data(TensorData::new(matrix, [rows, columns]), device);
-            folded.bias = Tensor::from_data(TensorData::new(bias, [1, columns]), device);
+            self.parameters[number] = Tensor::from_data(TensorData::new(values, shape), &self.model.device);
         }
     }
 
     /// Positions and channels of what the layer sees of one image.
     fn entry_shape(&self) -> [usize; 2] {
-        let mut units = self.model.network.convolutions_of(self.blocks.clone());
-        units.next().map_or([1, 1], |unit| unit.lowering.shape_in())
-    }
-
-    /// A forward pass in which `own` stands for the layer's convolutions.
-    fn pass<'a>(
-        &'a self,
-        images: usize,
-        own: &'a [Folded],
-    ) -> Pass<'a, Folded, impl FnMut(&Convolution<Folded>, Tensor<2>) -> Tensor<2>> {
-        self.model.network.pass(images, move |unit: &Convolution<Folded>, columns| {
-            let own = unit.number.checked_sub(self.first).and_then(|number| own.get(number));
-            own.unwrap_or(&unit.parameters).product(columns)
-        })
+        self.model.backbone.entry_shape(self.blocks.start)
     }
 
     /// The forward pass of a chunk of entry rows, recorded from the layer on.
     fn tape(&self, chunk: &[&[f32]]) -> Result<Tape, ModelError> {
-        let leaf = |tensor: &Tensor<2>| tensor.clone().autodiff().require_grad();
-        let leaves: Vec<Folded> = self
-            .folded
-            .iter()
-            .map(|folded| Folded { matrix: leaf(&folded.matrix), bias: leaf(&folded.bias) })
-            .collect();
+        let mut parameters = self.parameters.clone();
+        let own = &mut parameters[self.numbers.clone()];
+        own.iter_mut().for_each(|tensor| *tensor = tensor.clone().autodiff().require_grad());
+        let leaves = own.to_vec();
         let [positions, channels] = self.entry_shape();
         let rows = TensorData::new(chunk.concat(), [chunk.len() * positions, channels]);
         let rows = Tensor::from_data(rows, &self.model.device);
-        let mut pass = self.pass(chunk.len(), &leaves);
-        let rows = pass.blocks(self.blocks.start..self.end, rows);
-        let features = pass.features(rows);
-        drop(pass);
+        let features = self.model.backbone.finished(&parameters, rows, chunk.len(), self.blocks.start);
         let values = to_host(features.clone().inner())?;
         Ok(Tape { leaves, features, values })
     }
@@ -273,19 +244,16 @@ impl TunedModel<'_> {
         let shape = tape.features.dims();
         let pulled = Tensor::from_data(TensorData::new(pulled.to_vec(), shape), &self.model.device);
         let mut gradients = (tape.features * pulled).sum().backward();
+        let backbone = &self.model.backbone;
         let mut slopes = Vec::with_capacity(self.weights.len());
-        let units = self.model.network.convolutions_of(self.blocks.clone());
-        for (leaf, unit) in tape.leaves.iter().zip(units) {
-            let mut of =
-                |leaf: &Tensor<2>| to_host(leaf.grad_remove(&mut gradients).ok_or(ModelError::NoGradient)?);
-            let (matrix, bias) = (of(&leaf.matrix)?, of(&leaf.bias)?);
-            let (start, outputs) = (slopes.len(), unit.outputs);
-            slopes.resize(start + kernel_length(unit) + outputs, 0.0);
-            let (kernel, of_bias) = slopes[start..].split_at_mut(kernel_length(unit));
-            unit.lowering.for_each_run(outputs, |here, there| {
-                add(&mut kernel[there..], &matrix[here..here + outputs]);
+        for (leaf, number) in tape.leaves.iter().zip(self.numbers.clone()) {
+            let values = to_host(leaf.grad_remove(&mut gradients).ok_or(ModelError::NoGradient)?)?;
+            let start = slopes.len();
+            slopes.resize(start + backbone.weights_in(number), 0.0);
+            let own = &mut slopes[start..];
+            backbone.for_each_run(number, |value, weight, length| {
+                add(&mut own[weight..], &values[value..value + length]);
             });
-            bias.chunks_exact(outputs).for_each(|bias| add(of_bias, bias));
         }
         Ok(slopes)
     }
@@ -293,14 +261,9 @@ impl TunedModel<'_> {
 
 /// The recorded forward pass of a chunk.
 struct Tape {
-    leaves: Vec<Folded>,
+    leaves: Vec<Tensor<2>>,
     features: Tensor<2>,
     values: Vec<f32>,
-}
-
-/// Weights of a convolution without its bias.
-fn kernel_length(unit: &Convolution<Folded>) -> usize {
-    unit.lowering.gathering_rows(unit.outputs) * unit.outputs
 }
 
 fn add(sum: &mut [f32], part: &[f32]) {

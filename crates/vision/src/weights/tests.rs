@@ -17,8 +17,7 @@ fn manifest() -> ModelManifest {
 }
 
 fn specs() -> Vec<TensorSpec> {
-    let Architecture::ResNet(config) = manifest().architecture;
-    tensor_specs(&ResNet::of(&config, 1), config.features(), 2)
+    manifest().tensors()
 }
 
 /// The error of reading weights that `change` was made to, as a user sees it.

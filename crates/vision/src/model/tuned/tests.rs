@@ -1,6 +1,6 @@
 use super::*;
-use crate::architecture::{Block, ResNetConfig, Stem};
-use crate::compute::ComputeConfig;
+use crate::architecture::{Architecture, Block, CnnConfig, Pooling, ResNetConfig, Stem, VitConfig};
+use crate::compute::{ComputeConfig, on_every_device};
 use crate::manifest::{ModelManifest, Normalisation};
 use crate::random::Random;
 use crate::seeded::seeded_weights;
@@ -10,9 +10,28 @@ const LAYERS: [Layer; 4] = [Layer::Layer1, Layer::Layer2, Layer::Layer3, Layer::
 
 fn manifest(stem: Stem, block: Block, side: usize) -> ModelManifest {
     let config = ResNetConfig { block, depths: [1, 2, 1, 2], stem, base_width: 4, wide: 1 };
+    of_architecture(Architecture::ResNet(config), side)
+}
+
+/// A network of every architecture that has all four layers, and the side of its input. A side of 28 behind the large
+/// stem gives planes that are lowered densely, with weights in several places.
+fn every_architecture() -> Vec<(ModelManifest, usize)> {
+    let cnn = Architecture::Cnn(CnnConfig { widths: vec![4, 5, 6], convolutions: 2 });
+    let vit = VitConfig::new(4, 5, 12, 3);
+    let mean = VitConfig { pooling: Pooling::Mean, depth: 4, ..vit.clone() };
+    vec![
+        (manifest(Stem::Imagenet, Block::Basic, 28), 28),
+        (manifest(Stem::Cifar, Block::Bottleneck, 9), 9),
+        (of_architecture(cnn, 9), 9),
+        (of_architecture(Architecture::Vit(vit), 8), 8),
+        (of_architecture(Architecture::Vit(mean), 8), 8),
+    ]
+}
+
+fn of_architecture(architecture: Architecture, side: usize) -> ModelManifest {
     ModelManifest {
         name: "tiny".to_owned(),
-        architecture: Architecture::ResNet(config),
+        architecture,
         channels: 1,
         height: side,
         width: side,
@@ -40,9 +59,11 @@ fn loss(tuned: &TunedModel<'_>, batch: &[Pixels]) -> f64 {
 
 #[test]
 fn gradients_of_every_layer_agree_with_finite_differences() {
-    // A side of 28 behind the large stem gives planes that are lowered densely, with weights in several places.
-    for (stem, block, side) in [(Stem::Imagenet, Block::Basic, 28), (Stem::Cifar, Block::Bottleneck, 9)] {
-        let model = Model::seeded(manifest(stem, block, side), 3).unwrap();
+    let everywhere = on_every_device()
+        .into_iter()
+        .flat_map(|compute| every_architecture().into_iter().map(move |known| (compute, known)));
+    for (compute, (manifest, side)) in everywhere {
+        let model = Model::build(manifest.clone(), &seeded_weights(&manifest, 3), &compute).unwrap();
         let batch = images(side, 3);
         for layer in LAYERS {
             let tuned = model.tunable(layer).unwrap();
@@ -68,7 +89,12 @@ fn gradients_of_every_layer_agree_with_finite_differences() {
                 // A step may cross the kink of a rectifier, and a short one drowns in rounding: one good step is proof.
                 let errors = [3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5]
                     .map(|step| ((along(step) - along(-step)) / f64::from(2.0 * step) - given).abs() / scale);
-                assert!(errors.iter().any(|&error| error < 0.003), "{stem:?} {layer}: errors {errors:?}");
+                assert!(
+                    errors.iter().any(|&error| error < 0.003),
+                    "{} {:?} {layer}: errors {errors:?}",
+                    compute.device,
+                    model.manifest()
+                );
             }
         }
     }
@@ -76,59 +102,66 @@ fn gradients_of_every_layer_agree_with_finite_differences() {
 
 #[test]
 fn an_untouched_copy_gives_exactly_the_features_of_the_model() {
-    let model = Model::seeded(manifest(Stem::Imagenet, Block::Basic, 28), 5).unwrap();
-    let batch = images(28, 40);
-    let expected = model.features(&batch).unwrap();
-    for layer in LAYERS {
-        let mut tuned = model.tunable(layer).unwrap();
-        assert_eq!(tuned.features(&batch).unwrap(), expected, "{layer}");
-        tuned.update(|_| ());
-        assert_eq!(tuned.features(&batch).unwrap(), expected, "{layer}, written back");
+    for (manifest, side) in every_architecture() {
+        let model = Model::seeded(manifest, 5).unwrap();
+        let batch = images(side, 40);
+        let expected = model.features(&batch).unwrap();
+        for layer in LAYERS {
+            let mut tuned = model.tunable(layer).unwrap();
+            assert_eq!(tuned.features(&batch).unwrap(), expected, "{layer}");
+            tuned.update(|_| ());
+            assert_eq!(tuned.features(&batch).unwrap(), expected, "{layer}, written back");
+        }
     }
 }
 
 #[test]
 fn a_changed_copy_leaves_the_model_and_other_copies_as_they_are() {
-    let model = Model::seeded(manifest(Stem::Cifar, Block::Basic, 9), 5).unwrap();
-    let batch = images(9, 2);
-    let (digest, expected) = (model.weights_digest().unwrap(), model.features(&batch).unwrap());
-    for layer in LAYERS {
-        let other = model.tunable(layer).unwrap();
-        let mut tuned = model.tunable(layer).unwrap();
-        tuned.update(|weights| weights.iter_mut().for_each(|weight| *weight *= 1.5));
-        assert_ne!(tuned.features(&batch).unwrap(), expected);
-        assert_eq!(other.features(&batch).unwrap(), expected);
+    for (manifest, side) in every_architecture() {
+        let model = Model::seeded(manifest, 5).unwrap();
+        let batch = images(side, 2);
+        let (digest, expected) = (model.weights_digest().unwrap(), model.features(&batch).unwrap());
+        for layer in LAYERS {
+            let other = model.tunable(layer).unwrap();
+            let mut tuned = model.tunable(layer).unwrap();
+            tuned.update(|weights| weights.iter_mut().for_each(|weight| *weight *= 1.5));
+            assert_ne!(tuned.features(&batch).unwrap(), expected);
+            assert_eq!(other.features(&batch).unwrap(), expected);
+        }
+        assert_eq!(model.weights_digest().unwrap(), digest);
+        assert_eq!(model.features(&batch).unwrap(), expected);
     }
-    assert_eq!(model.weights_digest().unwrap(), digest);
-    assert_eq!(model.features(&batch).unwrap(), expected);
 }
 
 #[test]
 fn what_a_layer_sees_does_not_depend_on_its_weights() {
-    let model = Model::seeded(manifest(Stem::Cifar, Block::Basic, 9), 5).unwrap();
-    let batch = images(9, 3);
-    let mut tuned = model.tunable(Layer::Layer3).unwrap();
-    let entries = tuned.entries(&batch).unwrap();
-    tuned.update(|weights| weights.fill(0.25));
-    assert_eq!(tuned.entries(&batch).unwrap(), entries);
-    let (features, _) = tuned.gradient(&entries, &mut cotangent).unwrap();
-    let expected = tuned.features(&batch).unwrap();
-    for (found, expected) in features.values().iter().zip(expected.values()) {
-        assert!((found - expected).abs() <= 1e-4 * expected.abs().max(1.0), "{found} {expected}");
+    for (manifest, side) in every_architecture() {
+        let model = Model::seeded(manifest, 5).unwrap();
+        let batch = images(side, 3);
+        let mut tuned = model.tunable(Layer::Layer3).unwrap();
+        let entries = tuned.entries(&batch).unwrap();
+        tuned.update(|weights| weights.fill(0.25));
+        assert_eq!(tuned.entries(&batch).unwrap(), entries);
+        let (features, _) = tuned.gradient(&entries, &mut cotangent).unwrap();
+        let expected = tuned.features(&batch).unwrap();
+        for (found, expected) in features.values().iter().zip(expected.values()) {
+            assert!((found - expected).abs() <= 1e-4 * expected.abs().max(1.0), "{found} {expected}");
+        }
     }
 }
 
 #[test]
 fn the_number_of_threads_does_not_change_a_bit_of_a_gradient() {
-    let manifest = manifest(Stem::Imagenet, Block::Basic, 16);
-    let file = seeded_weights(&manifest, 1).to_file(WeightsFormat::F32).unwrap();
-    let gradient = |threads| {
-        let compute = ComputeConfig { threads, chunk: 4, ..ComputeConfig::default() };
-        let model = Model::load(manifest.clone(), &file, compute).unwrap();
-        let tuned = model.tunable(Layer::Layer2).unwrap();
-        tuned.gradient(&tuned.entries(&images(16, 13)).unwrap(), &mut cotangent).unwrap()
-    };
-    assert_eq!(gradient(1), gradient(3));
+    for (manifest, side) in every_architecture() {
+        let file = seeded_weights(&manifest, 1).to_file(WeightsFormat::F32).unwrap();
+        let gradient = |threads| {
+            let compute = ComputeConfig { threads, chunk: 4, ..ComputeConfig::default() };
+            let model = Model::load(manifest.clone(), &file, compute).unwrap();
+            let tuned = model.tunable(Layer::Layer2).unwrap();
+            tuned.gradient(&tuned.entries(&images(side, 13)).unwrap(), &mut cotangent).unwrap()
+        };
+        assert_eq!(gradient(1), gradient(3));
+    }
 }
 
 #[test]
@@ -151,6 +184,21 @@ fn rows_of_another_layer_and_ragged_cotangents_are_refused() {
     );
     let ragged = first.gradient(&entries, &mut |_| vec![0.0; 3]);
     assert!(matches!(ragged, Err(ModelError::Cotangent { found: 3, expected: 32 })));
+}
+
+#[test]
+fn a_layer_that_a_short_network_lacks_is_refused() {
+    let vit = Architecture::Vit(VitConfig::new(4, 3, 12, 3));
+    let model = Model::seeded(of_architecture(vit, 8), 0).unwrap();
+    assert_eq!(
+        model.tunable(Layer::Layer1).unwrap_err().to_string(),
+        "the network has 3 blocks, none of which is \"layer1\"; fine-tune \"layer4\", or the head alone"
+    );
+    let one = Architecture::Cnn(CnnConfig { widths: vec![4], convolutions: 1 });
+    let model = Model::seeded(of_architecture(one, 8), 0).unwrap();
+    for layer in LAYERS {
+        assert!(matches!(model.tunable(layer), Err(ModelError::NoLayer { blocks: 0, .. })));
+    }
 }
 
 #[test]

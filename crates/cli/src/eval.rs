@@ -1,0 +1,144 @@
+//! `lookalike eval`: whether a ranking retrieves better under noise, by how much, and at what cost.
+
+mod images;
+mod told;
+
+use std::fs;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context;
+use eval::{Experiment, Protocol, RunFolder, RunProgress, Subject, Suite, Summary, Tuning};
+use vision::Model;
+
+use self::images::Images;
+use self::told::{RunReport, TuneReport};
+use crate::Ending;
+use crate::args::{
+    EvalArgs, EvalCommand, EvalCompareArgs, EvalNumberArgs, EvalReportArgs, EvalRunArgs, EvalSubjectArgs,
+    EvalTuneArgs, GlobalArgs,
+};
+use crate::model_files::ModelFiles;
+use crate::opened::compute;
+use crate::output::{Output, span};
+use crate::source::NotUnderstood;
+
+/// Longest experiment file that is read.
+const MAX_EXPERIMENT_BYTES: u64 = 1 << 20;
+
+/// A suite by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SuiteName(Suite);
+
+impl FromStr for SuiteName {
+    type Err = NotUnderstood;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Suite::ALL.into_iter().find(|(name, _)| *name == text);
+        known.map(|(_, suite)| Self(suite)).ok_or_else(|| NotUnderstood {
+            found: text.to_owned(),
+            expected: "paper, eleven, corruptions, ablations or attacks",
+        })
+    }
+}
+
+pub(crate) fn run(args: &EvalArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
+    match &args.command {
+        EvalCommand::Run(args) => run_experiment(args, global, output),
+        EvalCommand::Report(args) => report(args, output),
+        EvalCommand::Compare(args) => compare(args, output),
+        EvalCommand::Tune(args) => tune(args, global, output),
+    }
+}
+
+fn run_experiment(args: &EvalRunArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
+    let start = Instant::now();
+    let experiment = experiment(args)?;
+    experiment.validate()?;
+    let model = model(&args.subject, global)?;
+    let images = Images::open(&args.subject, &experiment)?;
+    let parts = [images.train.as_slice(), images.test.as_slice()];
+    let subject =
+        Subject::draw(&images.name, parts, images.outliers(&args.subject)?, &experiment, images::known)?;
+    let folder = RunFolder::new(&args.out);
+    eval::run(&folder, &model, &subject, &experiment, &mut told(output, start))?;
+    let summary = Summary::of(&folder)?;
+    output.report(&RunReport::of(&summary, &args.out, start.elapsed().as_secs_f64()))?;
+    Ok(Ending::Done)
+}
+
+fn report(args: &EvalReportArgs, output: Output) -> anyhow::Result<Ending> {
+    let folder = RunFolder::new(&args.run);
+    let summary = Summary::of(&folder)?;
+    output.report(&RunReport::of(&summary, &args.run, 0.0))?;
+    Ok(Ending::Done)
+}
+
+fn compare(args: &EvalCompareArgs, output: Output) -> anyhow::Result<Ending> {
+    let _folders = [&args.before, &args.after].map(RunFolder::new);
+    let _output = output;
+    Ok(Ending::Done)
+}
+
+fn tune(args: &EvalTuneArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
+    let start = Instant::now();
+    let tuning = Tuning {
+        trials: args.trials,
+        queries: args.queries,
+        exemplars: args.exemplars,
+        most_milliseconds: args.most_milliseconds,
+        seed: args.seed,
+    };
+    let experiment = tuning.experiment();
+    let model = model(&args.subject, global)?;
+    let images = Images::open(&args.subject, &experiment)?;
+    let subject = Subject::draw_for_tuning(&images.name, &images.train, &experiment, images::known)?;
+    let folder = RunFolder::new(&args.out);
+    let preset = eval::tune(&folder, &model, &subject, &tuning, &mut told(output, start))?;
+    output.report(&TuneReport::of(&preset, &args.out, start.elapsed().as_secs_f64()))?;
+    Ok(Ending::Done)
+}
+
+fn model(args: &EvalSubjectArgs, global: &GlobalArgs) -> anyhow::Result<Arc<Model>> {
+    Ok(Arc::new(ModelFiles::named(&args.model, &args.manifest)?.load(compute(global))?))
+}
+
+/// The suite or the file, with the numbers of the command line.
+fn experiment(args: &EvalRunArgs) -> anyhow::Result<Experiment> {
+    let mut experiment = match &args.experiment {
+        None => args.suite.0.experiment(),
+        Some(path) => {
+            let unreadable = || format!("experiment {} cannot be read", path.display());
+            let length = fs::metadata(path).with_context(unreadable)?.len();
+            anyhow::ensure!(
+                length <= MAX_EXPERIMENT_BYTES,
+                "experiment {} has {length} bytes, the limit is {MAX_EXPERIMENT_BYTES}",
+                path.display()
+            );
+            let text = fs::read_to_string(path).with_context(unreadable)?;
+            serde_json::from_str(&text)
+                .with_context(|| format!("experiment {} is refused", path.display()))?
+        }
+    };
+    let EvalNumberArgs { exemplars, queries, seed, trigger_seeds, neighbours, non_self } = args.numbers;
+    experiment.exemplars = exemplars.unwrap_or(experiment.exemplars);
+    experiment.queries = queries.unwrap_or(experiment.queries);
+    experiment.seed = seed.unwrap_or(experiment.seed);
+    experiment.trigger_seeds = trigger_seeds.unwrap_or(experiment.trigger_seeds);
+    experiment.neighbours = neighbours.unwrap_or(experiment.neighbours);
+    if non_self && !experiment.protocols.contains(&Protocol::NonSelf) {
+        experiment.protocols.push(Protocol::NonSelf);
+    }
+    Ok(experiment)
+}
+
+/// Prints a line per step of a run.
+fn told(output: Output, start: Instant) -> impl FnMut(RunProgress) {
+    move |progress| {
+        let RunProgress { stage, done, of } = progress;
+        let since = span(start.elapsed().as_secs_f64());
+        // The run goes on when nobody reads.
+        let _printed = output.line(&format!("{done:>4} of {of}  {stage}  (after {since})"));
+    }
+}

@@ -1,0 +1,86 @@
+//! The images of an evaluation.
+
+use std::fs;
+
+use anyhow::Context;
+use datasets::{Glyph, GlyphSet, Sample, SampleImage};
+use eval::{Experiment, Known};
+use lookalike::decode;
+
+use crate::args::{DatasetName, EvalSubjectArgs, SplitName};
+use crate::ingest::Input;
+use crate::source;
+
+/// Seeds of the glyphs that are exemplars, and of those that are test images; the shipped network saw neither.
+const GLYPH_SEEDS: [u64; 2] = [11, 12];
+
+/// Images that were not decoded yet.
+#[derive(Debug)]
+pub(super) struct Images {
+    pub(super) name: String,
+    pub(super) train: Vec<Item>,
+    pub(super) test: Vec<Item>,
+}
+
+#[derive(Debug)]
+pub(super) enum Item {
+    Sample(Sample),
+    Glyph { seed: u64, index: u64 },
+}
+
+impl Images {
+    pub(super) fn open(args: &EvalSubjectArgs, experiment: &Experiment) -> anyhow::Result<Self> {
+        let Some(dataset) = args.dataset else {
+            let name = args.train.first().and_then(|path| path.file_name()).unwrap_or_default();
+            return Ok(Self {
+                name: name.to_string_lossy().into_owned(),
+                train: items(Input::of_paths(&args.train)?)?,
+                test: items(Input::of_paths(&args.test)?)?,
+            });
+        };
+        if dataset == DatasetName::Glyphs {
+            // Twice as many as are exemplars, so that a search of settings has glyphs of its own.
+            let count = 2 * experiment.exemplars.max(experiment.queries) as u64;
+            let [train, test] =
+                GLYPH_SEEDS.map(|seed| (0..count).map(|index| Item::Glyph { seed, index }).collect());
+            return Ok(Self { name: "glyphs".to_owned(), train, test });
+        }
+        let part = |split| {
+            let samples = source::open(dataset, args.from.as_deref(), split, (0, 0))?;
+            items(Input::of(samples))
+        };
+        let name = clap::ValueEnum::to_possible_value(&dataset)
+            .map_or_else(String::new, |v| v.get_name().to_owned());
+        Ok(Self { name, train: part(SplitName::Train)?, test: part(SplitName::Test)? })
+    }
+
+    /// What is mixed in.
+    pub(super) fn outliers(&self, args: &EvalSubjectArgs) -> anyhow::Result<Vec<Known>> {
+        items(Input::of_paths(&args.ood)?)?.iter().map(known).collect()
+    }
+}
+
+fn items(input: Input) -> anyhow::Result<Vec<Item>> {
+    let samples: Result<Vec<Item>, _> = input.samples.map(|sample| sample.map(Item::Sample)).collect();
+    samples.context("an image set cannot be read")
+}
+
+/// The image of an item, with what is known about it.
+pub(super) fn known(item: &Item) -> anyhow::Result<Known> {
+    let sample = match item {
+        Item::Glyph { seed, index } => {
+            let Glyph { name, factors, image, .. } = GlyphSet::new(*seed).glyph(*index);
+            return Ok(Known { image, label: Some(name.to_owned()), factors: Some(factors) });
+        }
+        Item::Sample(sample) => sample,
+    };
+    let unreadable = || format!("image {} cannot be read", sample.key);
+    let image = match &sample.image {
+        SampleImage::Decoded(image) => image.clone(),
+        SampleImage::Encoded(bytes) => decode(bytes).with_context(unreadable)?.image,
+        SampleImage::File(path) => {
+            decode(&fs::read(path).with_context(unreadable)?).with_context(unreadable)?.image
+        }
+    };
+    Ok(Known { image, label: sample.label.clone(), factors: None })
+}

@@ -1,0 +1,120 @@
+//! What the evaluation commands print.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use eval::{Measure, Preset, Summary};
+use serde::Serialize;
+
+use crate::output::{Report, Table, span};
+
+/// A finished run.
+#[derive(Debug, Serialize)]
+pub(super) struct RunReport {
+    run: String,
+    protocols: Vec<ProtocolReport>,
+    seconds: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct ProtocolReport {
+    protocol: String,
+    measure: &'static str,
+    rankings: Vec<RankingReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct RankingReport {
+    ranking: String,
+    /// Over all conditions, with its 95 % interval.
+    mean: f64,
+    low: f64,
+    high: f64,
+    median_rank: Option<f64>,
+    forward_passes: usize,
+    milliseconds: f64,
+}
+
+impl RunReport {
+    pub(super) fn of(summary: &Summary, run: &Path, seconds: f64) -> Self {
+        let protocols = summary
+            .protocols
+            .iter()
+            .map(|found| {
+                let main = Measure::main(found.protocol);
+                let ranking = |line: &eval::Line| {
+                    let mean = line.overall.measures.get(&main)?;
+                    Some(RankingReport {
+                        ranking: line.contestant.clone(),
+                        mean: mean.estimate,
+                        low: mean.low,
+                        high: mean.high,
+                        median_rank: line.overall.median_rank,
+                        forward_passes: line.forward_passes,
+                        milliseconds: line.overall.milliseconds,
+                    })
+                };
+                ProtocolReport {
+                    protocol: found.protocol.to_string(),
+                    measure: main.name(),
+                    rankings: found.lines.iter().filter_map(ranking).collect(),
+                }
+            })
+            .collect();
+        Self { run: run.display().to_string(), protocols, seconds }
+    }
+}
+
+impl Report for RunReport {
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for ProtocolReport { protocol, measure, rankings } in &self.protocols {
+            let _written = writeln!(text, "{protocol}: {measure}, mean over all conditions");
+            let mut table =
+                Table::new(&["ranking", ">mean", ">95 % interval", ">median rank", ">passes", ">ms"]);
+            for line in rankings {
+                table.row([
+                    line.ranking.clone(),
+                    format!("{:.1}", 100.0 * line.mean),
+                    format!("{:.1} to {:.1}", 100.0 * line.low, 100.0 * line.high),
+                    line.median_rank.map_or_else(String::new, |rank| rank.to_string()),
+                    line.forward_passes.to_string(),
+                    format!("{:.2}", line.milliseconds),
+                ]);
+            }
+            text += &table.text();
+            text.push('\n');
+        }
+        let _written = writeln!(text, "the run is in {}", self.run);
+        text
+    }
+}
+
+/// A finished search of settings.
+#[derive(Debug, Serialize)]
+pub(super) struct TuneReport {
+    preset: Preset,
+    file: String,
+    seconds: f64,
+}
+
+impl TuneReport {
+    pub(super) fn of(preset: &Preset, folder: &Path, seconds: f64) -> Self {
+        let file = folder.join("preset.json").display().to_string();
+        Self { preset: preset.clone(), file, seconds }
+    }
+}
+
+impl Report for TuneReport {
+    fn text(&self) -> String {
+        let Preset { found, whitened, milliseconds, trials, .. } = &self.preset;
+        format!(
+            "the best of {trials} settings finds {:.1} % of the originals, whitened {:.1} %, in {milliseconds:.1} ms a query\n\
+             wrote {} in {}\n",
+            100.0 * found,
+            100.0 * whitened,
+            self.file,
+            span(self.seconds)
+        )
+    }
+}

@@ -1,0 +1,176 @@
+//! The rankings that are compared, and the collection that all of them rank.
+
+mod arena;
+mod baseline;
+mod tmm_way;
+mod view_recipe;
+
+pub use arena::{Arena, Asked, Scored};
+pub use baseline::Baseline;
+pub use tmm_way::{Setting, TmmWay};
+pub use view_recipe::ViewRecipe;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One ranking of an evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contestant {
+    /// What tables and curves call it; no name twice.
+    pub name: String,
+    /// How it ranks.
+    pub way: Way,
+}
+
+/// How a contestant ranks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// A ranking that the method is compared with.
+    Baseline(Baseline),
+    /// The method.
+    Tmm(TmmWay),
+}
+
+impl Way {
+    /// Whether another seed may give another ranking.
+    pub fn is_seeded(&self) -> bool {
+        match self {
+            Self::Baseline(baseline) => baseline.is_seeded(),
+            Self::Tmm(_) => true,
+        }
+    }
+
+    /// Forward passes of the network per query over so many exemplars, a pass back counted as two: what the settings
+    /// ask for, so that an early end of a trigger's search makes it less.
+    pub fn forward_passes(&self, exemplars: usize) -> usize {
+        match self {
+            Self::Baseline(baseline) => baseline.forward_passes(),
+            Self::Tmm(way) => way.forward_passes(exemplars),
+        }
+    }
+}
+
+/// The view with a fitted trigger, as the first measurements had it.
+const GLOBAL: &str = "global:as_printed:0.3";
+/// The same with a random one.
+const RANDOM: &str = "random:as_printed:0.3";
+const BLUR: &str = "blur:1";
+
+impl Contestant {
+    fn baseline(name: &str, baseline: Baseline) -> Self {
+        Self { name: name.to_owned(), way: Way::Baseline(baseline) }
+    }
+
+    /// The method in these views with these settings: `name=value`, where numbers are numbers.
+    fn tmm(name: &str, views: &[&str], settings: &[&str]) -> Self {
+        let views = views.iter().filter_map(|view| view.parse().ok()).collect();
+        let parameters: BTreeMap<String, Setting> = settings
+            .iter()
+            .filter_map(|setting| setting.split_once('='))
+            .map(|(name, value)| (name.to_owned(), Setting::of(value)))
+            .collect();
+        let way = Way::Tmm(TmmWay { views, parameters, minus_prior: false });
+        Self { name: name.to_owned(), way }
+    }
+
+    fn minus_prior(self) -> Self {
+        let way = match self.way {
+            Way::Tmm(way) => Way::Tmm(TmmWay { minus_prior: true, ..way }),
+            Way::Baseline(baseline) => Way::Baseline(baseline),
+        };
+        Self { way, ..self }
+    }
+
+    /// All baselines.
+    pub fn baselines() -> Vec<Self> {
+        Baseline::ALL.iter().map(|baseline| Self::baseline(baseline.name(), *baseline)).collect()
+    }
+
+    /// All baselines, the method in the shared mode and its controls: which view, which trigger, with and without
+    /// fitting, with and without copies of the query.
+    pub fn shared() -> Vec<Self> {
+        let shared = ["preset=default", "mode=shared"];
+        let with = |more: &[&'static str]| [&shared[..], more].concat();
+        let views = |more: &[&'static str]| [&["preset=default", "mode=views"][..], more].concat();
+        let mut all = Self::baselines();
+        all.extend([
+            // No fitting: the sum of whitened cosines.
+            Self::tmm("views", &[RANDOM, BLUR], &views(&["positives=0"])),
+            Self::tmm("views-copies", &[RANDOM, BLUR], &views(&["positives=16"])),
+            // The method, and what it is without one of its parts.
+            Self::tmm("tmm", &[GLOBAL, BLUR], &shared),
+            Self::tmm("tmm-trigger-only", &[GLOBAL], &shared),
+            Self::tmm("tmm-random-trigger", &[RANDOM], &shared),
+            Self::tmm("tmm-fixed-patch", &["fixed-patch"], &shared),
+            Self::tmm("tmm-blur-only", &[BLUR], &shared),
+            Self::tmm("tmm-no-trigger", &["plain"], &shared),
+            Self::tmm("tmm-no-fitting", &[GLOBAL], &with(&["epochs=0"])),
+            Self::tmm("tmm-no-copies", &[GLOBAL], &with(&["positives=0"])),
+            Self::tmm("tmm-minus-prior", &[GLOBAL], &shared).minus_prior(),
+            Self::tmm("tmm-convex", &["global:convex:0.3"], &shared),
+            Self::tmm("tmm-additive", &["global:additive:0.3"], &shared),
+            // Equation 3 as printed, on stored rows.
+            Self::tmm("tmm-paper", &[GLOBAL], &["preset=paper", "mode=shared"]),
+        ]);
+        all
+    }
+
+    /// A few of [`Contestant::shared`], for suites of many conditions.
+    pub fn few() -> Vec<Self> {
+        let names = ["l2", "cosine", "whitened", "best-copy", "views", "views-copies", "tmm", "tmm-paper"];
+        Self::shared().into_iter().filter(|contestant| names.contains(&contestant.name.as_str())).collect()
+    }
+
+    /// The paper's ablations with every candidate through the network.
+    pub fn ablations() -> Vec<Self> {
+        let names = ["l2", "cosine", "whitened"];
+        let mut all: Vec<Self> =
+            Self::baselines().into_iter().filter(|known| names.contains(&known.name.as_str())).collect();
+        let paper = |name: &str, more: &[&'static str]| {
+            Self::tmm(name, &[], &[&["preset=paper", "mode=exact", "background=256"][..], more].concat())
+        };
+        let default = |name: &str, more: &[&'static str]| {
+            Self::tmm(name, &[], &[&["preset=default", "mode=exact"][..], more].concat())
+        };
+        all.extend([
+            paper("paper", &[]),
+            paper("paper-fixed-patch", &["trigger=fixed_patch"]),
+            paper("paper-variable-patch", &["trigger=variable_patch"]),
+            paper("paper-random", &["trigger=random"]),
+            paper("paper-layer1", &["layer=layer1"]),
+            paper("paper-layer2", &["layer=layer2"]),
+            paper("paper-layer3", &["layer=layer3"]),
+            paper("paper-layer4", &["layer=layer4"]),
+            paper("paper-5-epochs", &["epochs=5"]),
+            paper("paper-20-epochs", &["epochs=20"]),
+            paper("paper-convex", &["blend=convex"]),
+            paper("paper-additive", &["blend=additive"]),
+            default("default", &[]),
+            default("default-random", &["trigger=random"]),
+            default("default-convex", &["blend=convex"]),
+            default("default-additive", &["blend=additive"]),
+            Self::tmm("cascade", &[GLOBAL, BLUR], &["preset=default", "mode=cascade", "cascade=50"]),
+        ]);
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_made_contestants_have_the_views_and_settings_that_they_were_given() {
+        for contestant in [Contestant::shared(), Contestant::ablations()].concat() {
+            let json = serde_json::to_string(&contestant).unwrap();
+            assert_eq!(serde_json::from_str::<Contestant>(&json).unwrap(), contestant);
+            let Way::Tmm(way) = &contestant.way else { continue };
+            let is_exact = way.parameters["mode"] == Setting::Text("exact".to_owned());
+            assert_eq!(way.views.is_empty(), is_exact, "{}", contestant.name);
+            way.config().unwrap_or_else(|error| panic!("{}: {error}", contestant.name));
+        }
+    }
+}

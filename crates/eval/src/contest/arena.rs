@@ -1,0 +1,420 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use lookalike::{
+    Collection, Database, IngestItem, ItemImage, MAX_DECLARED_VIEWS, SHRINK, Snapshot, StoreConfig,
+};
+use plugin_api::{Budget, ExemplarId, ExemplarSource, FeatureRows, Image, RerankJob, Reranker, View};
+use tmm::{TmmConfig, TmmReranker, TmmView, disturbed_copies};
+use vision::{Layer, Model, Pixels};
+
+use super::baseline::COPIES;
+use super::view_recipe::fitted_trigger;
+use super::{Baseline, Contestant, TmmWay, ViewRecipe, Way};
+use crate::ranking::{
+    AlphaExpansion, Cosine, Euclidean, KReciprocal, LogitDistance, Mahalanobis, Ranking, WhitenedCosine,
+    best_first, mean_row,
+};
+use crate::{EvalError, Experiment, Known, RankingError, Subject};
+
+/// Candidates of the k-reciprocal re-ranking.
+const RERANKED: usize = 200;
+/// Exemplars whose mean score is taken as the prior of a dummy class.
+const PRIOR_QUERIES: usize = 8;
+/// Images embedded at once.
+const AT_ONCE: usize = 256;
+
+/// Exemplars and rankings, ready for queries.
+#[derive(Debug)]
+pub struct Arena {
+    model: Arc<Model>,
+    exemplars: usize,
+    baselines: BTreeMap<Baseline, Plain>,
+    whitened: WhitenedCosine,
+    seeds: Vec<SeedArena>,
+}
+
+/// A baseline that scores by one row of the query.
+struct Plain(Box<dyn Ranking>);
+
+impl std::fmt::Debug for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Plain")
+    }
+}
+
+/// What one seed of the method needs: a collection with its views, and a reranker for each contestant.
+#[derive(Debug)]
+struct SeedArena {
+    seed: u64,
+    snapshot: Snapshot,
+    ids: Vec<ExemplarId>,
+    fighters: BTreeMap<String, Fighter>,
+}
+
+#[derive(Debug)]
+struct Fighter {
+    way: TmmWay,
+    config: TmmConfig,
+    reranker: TmmReranker,
+    prior: OnceLock<Vec<f32>>,
+    /// Exemplars that stand for other queries.
+    others: Vec<Image>,
+}
+
+/// A query as it is asked, embedded once for all baselines.
+#[derive(Debug)]
+pub struct Asked {
+    /// The image, after what happened to it.
+    pub image: Image,
+    pixels: Pixels,
+    row: Vec<f32>,
+    embedding: Duration,
+}
+
+/// What a contestant thinks of a query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// One score per exemplar, larger is nearer.
+    pub scores: Vec<f32>,
+    /// Time of the whole query, embedding included.
+    pub elapsed: Duration,
+}
+
+impl Arena {
+    /// Stores the exemplars in databases under `folder`, one per seed, with every view that the contestants need, and
+    /// makes the rows of the baselines. What is there already is taken as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError`].
+    pub fn new(
+        model: &Arc<Model>,
+        subject: &Subject,
+        experiment: &Experiment,
+        folder: &Path,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self, EvalError> {
+        let exemplars = subject.exemplars.as_slice();
+        let mut seeds = Vec::new();
+        for number in 0..experiment.trigger_seeds as u64 {
+            progress(&format!("exemplars and views of seed {number}"));
+            let folder = folder.join(format!("seed-{number}"));
+            seeds.push(SeedArena::new(
+                model,
+                exemplars,
+                experiment,
+                experiment.seed.wrapping_add(number),
+                &folder,
+            )?);
+        }
+        progress("rows of the baselines");
+        let pixels: Vec<Pixels> = exemplars.iter().map(|known| model.prepare(&known.image)).collect();
+        let (Some(seed), Some(first)) = (seeds.first(), pixels.first()) else {
+            return Err(EvalError::TooFew { what: "exemplars", found: pixels.len(), least: 1 });
+        };
+        let features = seed.snapshot.rows(View::CLEAN, &seed.ids)?;
+        let failed = |baseline: Baseline| {
+            move |source| EvalError::Ranking { contestant: baseline.name().to_owned(), source }
+        };
+        let whitened = WhitenedCosine::new(&features, SHRINK).map_err(failed(Baseline::Whitened))?;
+        let mut arena = Self {
+            model: Arc::clone(model),
+            exemplars: exemplars.len(),
+            baselines: BTreeMap::new(),
+            whitened,
+            seeds,
+        };
+        let inputs = || {
+            let values = pixels.iter().flat_map(|pixels| pixels.values().iter().copied()).collect();
+            FeatureRows::new(first.values().len(), values)
+        };
+        for contestant in &experiment.contestants {
+            let Way::Baseline(baseline) = contestant.way else { continue };
+            let plain: Box<dyn Ranking> = match baseline {
+                Baseline::L2Pixels => Box::new(Euclidean::new(inputs()?)),
+                Baseline::CosinePixels => Box::new(Cosine::new(&inputs()?)),
+                Baseline::L2Layer4 => Box::new(Euclidean::new(arena.layer4(&pixels)?)),
+                Baseline::CosineLayer4 => Box::new(Cosine::new(&arena.layer4(&pixels)?)),
+                Baseline::L2 => Box::new(Euclidean::new(features.clone())),
+                Baseline::Cosine => Box::new(Cosine::new(&features)),
+                Baseline::Logits => Box::new(
+                    LogitDistance::new(model.head().clone(), &features).map_err(failed(Baseline::Logits))?,
+                ),
+                Baseline::Mahalanobis => {
+                    let classes = predicted(model, &features);
+                    Box::new(
+                        Mahalanobis::new(&features, &classes, SHRINK)
+                            .map_err(failed(Baseline::Mahalanobis))?,
+                    )
+                }
+                Baseline::Whitened
+                | Baseline::Averaged
+                | Baseline::BestCopy
+                | Baseline::Reciprocal
+                | Baseline::Expansion => continue,
+            };
+            arena.baselines.insert(baseline, Plain(plain));
+        }
+        Ok(arena)
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// A query, embedded.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError::Model`].
+    pub fn ask(&self, image: Image) -> Result<Asked, EvalError> {
+        let start = Instant::now();
+        let pixels = self.model.prepare(&image);
+        let row = self.model.features(std::slice::from_ref(&pixels))?.into_values();
+        Ok(Asked { image, pixels, row, embedding: start.elapsed() })
+    }
+
+    /// The class that the model gives a query.
+    pub fn predicted(&self, asked: &Asked) -> Option<usize> {
+        let row = FeatureRows::new(asked.row.len(), asked.row.clone()).ok()?;
+        predicted(&self.model, &row).first().copied()
+    }
+
+    /// Scores of all exemplars by a contestant; `number` counts the seeds.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError`].
+    pub fn scores(&self, contestant: &Contestant, number: usize, asked: &Asked) -> Result<Scored, EvalError> {
+        let start = Instant::now();
+        let seed = &self.seeds[number.min(self.seeds.len() - 1)];
+        match &contestant.way {
+            Way::Baseline(baseline) => {
+                let scores = self
+                    .baseline(*baseline, asked, seed.seed)?
+                    .map_err(|source| EvalError::Ranking { contestant: contestant.name.clone(), source })?;
+                Ok(Scored { scores, elapsed: start.elapsed() + asked.embedding })
+            }
+            Way::Tmm(_) => {
+                let scores = seed.scores(&contestant.name, &asked.image)?;
+                Ok(Scored { scores, elapsed: start.elapsed() })
+            }
+        }
+    }
+
+    /// What the last stage of blocks sees of images.
+    fn layer4(&self, pixels: &[Pixels]) -> Result<FeatureRows, EvalError> {
+        let layer = self.model.tunable(Layer::Layer4)?;
+        let (mut values, mut dimension) = (Vec::new(), 1);
+        for batch in pixels.chunks(AT_ONCE) {
+            let rows = layer.entries(batch)?;
+            dimension = rows.dimension();
+            values.extend(rows.into_values());
+        }
+        Ok(FeatureRows::new(dimension, values)?)
+    }
+
+    fn baseline(
+        &self,
+        baseline: Baseline,
+        asked: &Asked,
+        seed: u64,
+    ) -> Result<Result<Vec<f32>, RankingError>, EvalError> {
+        if let Some(Plain(ranking)) = self.baselines.get(&baseline) {
+            return Ok(match baseline {
+                Baseline::L2Pixels | Baseline::CosinePixels => ranking.scores(asked.pixels.values()),
+                _ if baseline.is_of_layer() => {
+                    ranking.scores(self.layer4(std::slice::from_ref(&asked.pixels))?.values())
+                }
+                _ => ranking.scores(&asked.row),
+            });
+        }
+        let copies = || -> Result<FeatureRows, EvalError> {
+            let mut images = disturbed_copies(&asked.pixels, COPIES, seed);
+            images.push(asked.pixels.clone());
+            Ok(self.model.features(&images)?)
+        };
+        Ok(match baseline {
+            Baseline::Averaged => mean_row(&copies()?).and_then(|row| self.whitened.scores(&row)),
+            Baseline::BestCopy => self.best(&copies()?),
+            Baseline::Reciprocal => self.reciprocal(&asked.row),
+            Baseline::Expansion => self.expansion(&asked.row),
+            _ => self.whitened.scores(&asked.row),
+        })
+    }
+
+    fn best(&self, copies: &FeatureRows) -> Result<Vec<f32>, RankingError> {
+        let mut best = vec![f32::NEG_INFINITY; self.exemplars];
+        for copy in copies.rows() {
+            for (best, score) in best.iter_mut().zip(self.whitened.scores(copy)?) {
+                *best = best.max(score);
+            }
+        }
+        Ok(best)
+    }
+
+    /// The best by whitened cosine in their new order, and the others behind them in the old one.
+    fn reciprocal(&self, row: &[f32]) -> Result<Vec<f32>, RankingError> {
+        let mut scores = self.whitened.scores(row)?;
+        let order = best_first(&scores);
+        let best = &order[..RERANKED.min(order.len())];
+        let rows = self.whitened.rows();
+        let unit = |row: &[f32]| -> Vec<f32> {
+            let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
+            if length > 0.0 { row.iter().map(|value| value / length).collect() } else { row.to_vec() }
+        };
+        let candidates = best.iter().flat_map(|id| unit(rows.row(*id as usize))).collect();
+        let candidates = FeatureRows::new(rows.dimension(), candidates)
+            .map_err(|_| RankingError::NotFinite { position: 0 })?;
+        let anew = KReciprocal::default().scores(&unit(&self.whitened.whitened(row)?), &candidates)?;
+        // Both scores are at most a few units apart; cosines end at 1.
+        for (id, score) in best.iter().zip(anew) {
+            scores[*id as usize] = 1_000.0 + score;
+        }
+        Ok(scores)
+    }
+
+    fn expansion(&self, row: &[f32]) -> Result<Vec<f32>, RankingError> {
+        let expanded =
+            AlphaExpansion::default().expand(&self.whitened.whitened(row)?, self.whitened.rows())?;
+        Cosine::new(self.whitened.rows()).scores(&expanded)
+    }
+}
+
+/// Classes by the model's own head.
+fn predicted(model: &Model, features: &FeatureRows) -> Vec<usize> {
+    let best = |row: &[f32]| {
+        let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
+        best.map_or(0, |(class, _)| class)
+    };
+    model.head().logits(features).chunks_exact(model.head().classes()).map(best).collect()
+}
+
+impl SeedArena {
+    fn new(
+        model: &Arc<Model>,
+        exemplars: &[Known],
+        experiment: &Experiment,
+        seed: u64,
+        folder: &Path,
+    ) -> Result<Self, EvalError> {
+        let mut ways: Vec<(&str, &TmmWay)> = Vec::new();
+        let mut recipes: Vec<&ViewRecipe> = Vec::new();
+        for Contestant { name, way } in &experiment.contestants {
+            let Way::Tmm(way) = way else { continue };
+            ways.push((name, way));
+            for recipe in &way.views {
+                if !recipes.contains(&recipe) {
+                    recipes.push(recipe);
+                }
+            }
+        }
+        if recipes.len() > MAX_DECLARED_VIEWS {
+            let (what, found, most) = ("views", recipes.len(), MAX_DECLARED_VIEWS);
+            return Err(EvalError::Range { what, found, least: 0, most });
+        }
+        let fitted = if recipes.iter().any(|recipe| recipe.needs_fitting()) {
+            let pixels: Vec<Pixels> =
+                exemplars.iter().take(AT_ONCE).map(|known| model.prepare(&known.image)).collect();
+            Some(fitted_trigger(model, &pixels, seed)?)
+        } else {
+            None
+        };
+        let view = |recipe: &ViewRecipe| recipe.view(model, fitted.as_ref(), seed);
+        let reranker = |config: TmmConfig, views: Vec<TmmView>, contestant: &str| {
+            let made = TmmReranker::new(Arc::clone(model), config)
+                .map_err(|source| EvalError::Settings { contestant: contestant.to_owned(), source })?;
+            Ok::<_, EvalError>(made.with_views(views)?)
+        };
+        let all = recipes.iter().map(|recipe| view(recipe)).collect::<Result<Vec<_>, _>>()?;
+        let collection = stored(model, exemplars, reranker(TmmConfig::default(), all, "all")?, folder)?;
+        let snapshot = collection.snapshot(&Budget::unlimited());
+        let ids = snapshot.ids();
+        let mut fighters = BTreeMap::new();
+        for (name, way) in ways {
+            let config =
+                way.config().map_err(|source| EvalError::Settings { contestant: name.to_owned(), source })?;
+            let views = way.views.iter().map(view).collect::<Result<Vec<_>, _>>()?;
+            let reranker = reranker(config.clone(), views, name)?;
+            let others = exemplars.iter().take(PRIOR_QUERIES).map(|known| known.image.clone()).collect();
+            let fighter = Fighter { way: way.clone(), config, reranker, prior: OnceLock::new(), others };
+            fighters.insert(name.to_owned(), fighter);
+        }
+        Ok(Self { seed, snapshot, ids, fighters })
+    }
+
+    fn scores(&self, contestant: &str, image: &Image) -> Result<Vec<f32>, EvalError> {
+        let Some(fighter) = self.fighters.get(contestant) else {
+            return Err(EvalError::Experiment { reason: format!("\"{contestant}\" is no contestant") });
+        };
+        let mut scores = self.raw_scores(contestant, fighter, image)?;
+        if fighter.way.minus_prior {
+            let prior = match fighter.prior.get() {
+                Some(prior) => prior,
+                None => {
+                    let mut sums = vec![0.0_f32; self.ids.len()];
+                    for other in &fighter.others {
+                        let of_other = self.raw_scores(contestant, fighter, other)?;
+                        let share = 1.0 / fighter.others.len() as f32;
+                        sums.iter_mut().zip(of_other).for_each(|(sum, score)| *sum += share * score);
+                    }
+                    fighter.prior.get_or_init(|| sums)
+                }
+            };
+            scores.iter_mut().zip(prior).for_each(|(score, prior)| *score -= prior);
+        }
+        Ok(scores)
+    }
+
+    fn raw_scores(&self, contestant: &str, fighter: &Fighter, image: &Image) -> Result<Vec<f32>, EvalError> {
+        let parameters = fighter.way.parameters();
+        let job = RerankJob {
+            query: image,
+            query_label: None,
+            candidates: &self.ids,
+            source: &self.snapshot,
+            parameters: &parameters,
+            seed: self.seed,
+        };
+        let failed = |source| EvalError::Rerank { contestant: contestant.to_owned(), source };
+        let scores = fighter.reranker.rerank(&job, &Budget::unlimited()).map_err(failed)?.scores;
+        let is_cascade = fighter.config.mode == tmm::Mode::Cascade;
+        debug_assert!(is_cascade || scores.len() == self.ids.len(), "an unlimited budget scores all");
+        Ok(scores)
+    }
+}
+
+/// The collection of the exemplars, whose ids are their places.
+fn stored(
+    model: &Arc<Model>,
+    exemplars: &[Known],
+    reranker: TmmReranker,
+    folder: &Path,
+) -> Result<Collection, EvalError> {
+    let (embedder, config) = (Arc::clone(model), StoreConfig::default());
+    let database = if folder.exists() {
+        Database::open(folder, embedder, config)?
+    } else {
+        Database::create(folder, embedder, config)?
+    };
+    let database = database.with_reranker(Arc::new(reranker));
+    let collection = database.collection_or_create("exemplars")?;
+    let items = exemplars.iter().enumerate().map(|(place, known)| IngestItem {
+        key: format!("{place:06}"),
+        image: ItemImage::Decoded(known.image.clone()),
+        label: known.label.clone(),
+        tags: [].into(),
+    });
+    let _report = collection.ingest(items, &Budget::unlimited(), &mut |_| {})?;
+    for place in 0..exemplars.len() {
+        let record = collection.get(&format!("{place:06}"))?;
+        if record.is_none_or(|record| record.id as usize != place) {
+            return Err(EvalError::Stored { place });
+        }
+    }
+    Ok(collection)
+}

@@ -1,0 +1,73 @@
+use std::collections::BTreeMap;
+
+use plugin_api::{ParameterError, ParameterValue, Parameters};
+use serde::{Deserialize, Serialize};
+use tmm::{Mode, TmmConfig};
+
+use super::ViewRecipe;
+
+/// The method as a contestant: its stored views and its settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TmmWay {
+    /// Views beside the clean one; none for the mode `exact`.
+    #[serde(default)]
+    pub views: Vec<ViewRecipe>,
+    /// Settings by the names that requests use.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, Setting>,
+    /// Whether each exemplar's mean score over other queries is taken off: what is left is how much more readily it
+    /// falls into this query's dummy class than into any.
+    #[serde(default)]
+    pub minus_prior: bool,
+}
+
+/// A setting's value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Setting {
+    /// A number.
+    Number(f64),
+    /// A word.
+    Text(String),
+}
+
+impl Setting {
+    /// A number if it is written as one, else a word.
+    pub fn of(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Text(text.to_owned()), Self::Number)
+    }
+}
+
+impl TmmWay {
+    pub(crate) fn parameters(&self) -> Parameters {
+        let value = |setting: &Setting| match setting {
+            Setting::Number(number) => ParameterValue::Number(*number),
+            Setting::Text(text) => ParameterValue::Text(text.clone()),
+        };
+        Parameters(self.parameters.iter().map(|(name, setting)| (name.clone(), value(setting))).collect())
+    }
+
+    /// The settings in full.
+    ///
+    /// # Errors
+    ///
+    /// [`ParameterError`] for an unknown name or a value out of range.
+    pub fn config(&self) -> Result<TmmConfig, ParameterError> {
+        TmmConfig::default().with_parameters(&self.parameters())
+    }
+
+    pub(crate) fn forward_passes(&self, exemplars: usize) -> usize {
+        let config = self.config().unwrap_or_default();
+        let copies = 1 + config.positives;
+        let stored = copies * (1 + self.views.len());
+        let through = |candidates: usize| {
+            3 * config.trigger_steps + 2 * copies + config.background.min(exemplars) + candidates
+        };
+        match config.mode {
+            Mode::Shared | Mode::Views => stored,
+            Mode::Exact => through(exemplars),
+            Mode::Cascade => stored + through(config.cascade.min(exemplars)),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+use std::io;
+use std::path::PathBuf;
+
+use plugin_api::{EmbedError, ParameterError, RerankError, RowsError, SourceError};
+
+use crate::{AttackError, GridError, MeasureError, PlotError, RankingError, StatisticsError};
+
+/// Why an evaluation cannot go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// A word names no condition.
+    #[error(
+        "\"{found}\" is no condition; use clean, brightness=, noise=, saltpepper=, blur=, rotate= or pgd-features= and a number, shift=RIGHT,DOWN, or a corruption such as fog:3"
+    )]
+    Condition {
+        /// The word.
+        found: String,
+    },
+    /// A word names no view.
+    #[error(
+        "\"{found}\" is no view; use global:BLEND:OMEGA, random:BLEND:OMEGA, fixed-patch, blur:PIXELS, mirror, noise:NORM or plain"
+    )]
+    View {
+        /// The word.
+        found: String,
+    },
+    /// A number is out of range.
+    #[error("{found} {what} are asked for, {least} to {most} are possible")]
+    Range {
+        /// What is counted.
+        what: &'static str,
+        /// The number asked for.
+        found: usize,
+        /// The smallest.
+        least: usize,
+        /// The largest.
+        most: usize,
+    },
+    /// The settings do not go together.
+    #[error("the experiment cannot be run: {reason}")]
+    Experiment {
+        /// Why.
+        reason: String,
+    },
+    /// The data set is too small.
+    #[error("{found} {what} are there, {least} are needed; ask for fewer")]
+    TooFew {
+        /// What is counted.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many are needed.
+        least: usize,
+    },
+    /// A run directory belongs to something else.
+    #[error("{} holds a run of another {what}; take another folder, or the same {what}", path.display())]
+    Other {
+        /// The folder.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+    },
+    /// A file cannot be read or written.
+    #[error("{} cannot be read or written", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of a run directory is damaged.
+    #[error("{} is no such file of a run: {reason}; delete it, and the run makes it again", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The database of the exemplars cannot be made.
+    #[error("the exemplars cannot be stored")]
+    Open(#[from] lookalike::OpenError),
+    /// The exemplars cannot be stored.
+    #[error("the exemplars cannot be stored")]
+    Ingest(#[from] lookalike::IngestError),
+    /// Reading the database failed.
+    #[error("the stored exemplars cannot be read")]
+    Read(#[from] lookalike::ReadError),
+    /// An exemplar was refused, or got another id than its place.
+    #[error("exemplar {place} was not stored as it should be; delete the run's folder \"database\"")]
+    Stored {
+        /// Its place.
+        place: usize,
+    },
+    /// Rows of the exemplars cannot be had.
+    #[error("rows of the exemplars cannot be had")]
+    Source(#[from] SourceError),
+    /// The model failed.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] vision::ModelError),
+    /// Rows are not finite.
+    #[error("rows are not finite")]
+    Rows(#[from] RowsError),
+    /// A baseline cannot rank.
+    #[error("\"{contestant}\" cannot rank")]
+    Ranking {
+        /// Its name.
+        contestant: String,
+        /// Why.
+        source: RankingError,
+    },
+    /// The method cannot rank.
+    #[error("\"{contestant}\" cannot rank")]
+    Rerank {
+        /// The contestant.
+        contestant: String,
+        /// Why.
+        source: RerankError,
+    },
+    /// The method's settings are refused.
+    #[error("the settings of \"{contestant}\" are refused")]
+    Settings {
+        /// The contestant.
+        contestant: String,
+        /// Why.
+        source: ParameterError,
+    },
+    /// A view cannot be made.
+    #[error(transparent)]
+    MakeView(#[from] tmm::ViewError),
+    /// A trigger cannot be made.
+    #[error(transparent)]
+    Trigger(#[from] tmm::TriggerError),
+    /// A trigger cannot be kept.
+    #[error(transparent)]
+    StoredTrigger(#[from] tmm::StoredTriggerError),
+    /// A measure cannot be taken.
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+    /// An interval cannot be had.
+    #[error(transparent)]
+    Statistics(#[from] StatisticsError),
+    /// An attack failed.
+    #[error("the query cannot be attacked")]
+    Attack(#[from] AttackError<vision::ModelError>),
+    /// An image cannot be made of an attack's pixels.
+    #[error(transparent)]
+    Image(#[from] plugin_api::ImageError),
+    /// A plot cannot be drawn.
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    /// A grid of images cannot be drawn.
+    #[error(transparent)]
+    Grid(#[from] GridError),
+}

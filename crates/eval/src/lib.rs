@@ -1,0 +1,59 @@
+//! Evaluation: does a ranking retrieve better under noise, by how much, and at what cost.
+//!
+//! A [`Subject`] are the images, an [`Experiment`] says what happens to the queries and which rankings are compared, and
+//! [`run()`] asks every query of every contestant and writes what it found line by line into a [`RunFolder`]. A
+//! [`Summary`] makes means with intervals and paired differences of it. The parts stand on their own as well:
+//! corruptions, measures, statistics, baselines.
+//!
+//! What it does not do: it reads no data set and no command line, and touches no network.
+
+mod attack;
+mod condition;
+mod contest;
+mod corruption;
+mod elementary;
+mod error;
+mod experiment;
+mod grid;
+mod measure;
+mod plot;
+mod random;
+mod ranking;
+mod record;
+mod run;
+mod statistics;
+mod subject;
+mod summary;
+mod tune;
+
+pub use attack::{Attack, AttackError, Attacked, Ball, MOST_ATTACK_STEPS, attack, attack_features};
+pub use condition::Condition;
+pub use contest::{Arena, Asked, Baseline, Contestant, Scored, Setting, TmmWay, ViewRecipe, Way};
+pub use corruption::{Corruption, Severity, UnknownCorruption};
+pub use error::EvalError;
+pub use experiment::{
+    Experiment, MOST_EXEMPLARS, MOST_NEIGHBOURS, MOST_QUERIES, MOST_SEEDS, Protocol, Suite,
+};
+pub use grid::{GridCell, GridError, GridRow, ImageGrid, MOST_GRID_IMAGES, Mark};
+pub use measure::{
+    DEFAULT_PERSISTENCE, LatentDistance, MeasureError, SplitMean, Ties, average_precision_at_r,
+    latent_distance, median_rank, overlap_at, precision_at, rank_biased_overlap, rank_of, retrieved_at,
+    shortlist_ceiling,
+};
+pub use plot::{
+    Bar, BarPlot, BarSeries, LinePlot, LinePoint, LineSeries, MOST_SERIES, PALETTE, PlotError, Scale,
+    Scatter, ScatterPoint,
+};
+pub use ranking::{
+    AlphaExpansion, Cosine, Euclidean, KReciprocal, LogitDistance, MOST_RERANKED, MOST_WHITENED, Mahalanobis,
+    Ranking, RankingError, WhitenedCosine, best_first, mean_row,
+};
+pub use record::{Ceiling, Record};
+pub use run::{RunFolder, RunProgress, run};
+pub use statistics::{
+    Bootstrap, DEFAULT_RESAMPLES, Difference, Interval, MOST_RESAMPLES, StatisticsError, holm,
+    mean_over_seeds,
+};
+pub use subject::{AskedFor, Known, Subject, SubjectRecord};
+pub use summary::{Contrast, Line, Measure, Outcome, PARTS, ProtocolSummary, REFERENCES, Standing, Summary};
+pub use tune::{MOST_TRIALS, Preset, Tuning, tune};

@@ -1,0 +1,32 @@
+//! What an import asks of an architecture. Everything else about networks stays with them.
+
+use crate::architecture::{Architecture, ArchitectureError, ResNetConfig, Stem, VitConfig};
+
+/// The network that tensors of these names and shapes make, its input channels, its number of classes, and the height
+/// and width of its input: those of the position table, or what the family is usually trained at.
+pub(super) fn told<'a>(
+    shapes: impl Iterator<Item = (&'a str, &'a [usize])> + Clone,
+    heads: Option<usize>,
+) -> Result<(Architecture, usize, usize, [usize; 2]), ArchitectureError> {
+    let (architecture, channels, classes) = Architecture::infer_with_heads(shapes.clone(), heads)?;
+    let input = match &architecture {
+        Architecture::ResNet(ResNetConfig { stem: Stem::Imagenet, .. }) => [224; 2],
+        Architecture::ResNet(ResNetConfig { stem: Stem::Cifar, .. }) | Architecture::Cnn(_) => [32; 2],
+        Architecture::Vit(config) => square_input(config, shapes),
+    };
+    Ok((architecture, channels, classes, input))
+}
+
+/// The square input whose patches fill the position table; where none does, that of `ImageNet`.
+fn square_input<'a>(
+    config: &VitConfig,
+    mut shapes: impl Iterator<Item = (&'a str, &'a [usize])>,
+) -> [usize; 2] {
+    let positions = shapes.find(|(name, _)| *name == POSITIONS).and_then(|(_, shape)| shape.get(1).copied());
+    let patches = positions.unwrap_or(0).saturating_sub(config.pooling.extra_tokens());
+    let across = patches.isqrt();
+    if across > 0 && across * across == patches { [across.saturating_mul(config.patch); 2] } else { [224; 2] }
+}
+
+/// The learned positions of a Vision Transformer, `[1, tokens, width]`.
+const POSITIONS: &str = "encoder.pos_embedding";
