@@ -60,7 +60,7 @@ fn run_experiment(args: &EvalRunArgs, global: &GlobalArgs, output: Output) -> an
     let images = Images::open(&args.subject, &experiment)?;
     let parts = [images.train.as_slice(), images.test.as_slice()];
     let subject =
-        Subject::draw(&images.name, parts, images.outliers(&args.subject)?, &experiment, images::known)?;
+        Subject::draw(&images.name, parts, images::outliers(&args.subject)?, &experiment, images::known)?;
     let folder = RunFolder::new(&args.out);
     eval::run(&folder, &model, &subject, &experiment, &mut told(output, start))?;
     let summary = Summary::of(&folder)?;

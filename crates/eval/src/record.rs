@@ -117,7 +117,7 @@ mod tests {
             nearest: "4:0.5 9:-1.25".to_owned(),
         };
         write(&path, std::slice::from_ref(&line)).unwrap();
-        assert_eq!(read::<Record>(&path).unwrap(), [line.clone()]);
+        assert_eq!(read::<Record>(&path).unwrap(), std::slice::from_ref(&line));
         assert_eq!(line.neighbours(), [(4, 0.5), (9, -1.25)]);
 
         fs::write(&path, "contestant,seed\nl2,many\n").unwrap();

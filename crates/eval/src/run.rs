@@ -169,14 +169,12 @@ pub fn run(
                 done += 1;
                 continue;
             }
-            let arena = match &mut arena {
-                Some(arena) => arena,
-                None => {
-                    let mut stage = |stage: &str| progress(RunProgress { stage: stage.to_owned(), done, of });
-                    let home = folder.path().join("database");
-                    arena.insert(Arena::new(model, subject, experiment, &home, &mut stage)?)
-                }
-            };
+            if arena.is_none() {
+                let mut stage = |stage: &str| progress(RunProgress { stage: stage.to_owned(), done, of });
+                let home = folder.path().join("database");
+                arena = Some(Arena::new(model, subject, experiment, &home, &mut stage)?);
+            }
+            let Some(arena) = &arena else { continue };
             progress(RunProgress { stage: format!("{protocol}, {condition}"), done, of });
             let measuring = Measuring { arena, subject, experiment, protocol, clean: clean.as_ref() };
             let (records, ceilings) = measuring.condition(condition)?;

@@ -170,7 +170,7 @@ pub fn tune(
     first.own.truncate(few);
     let experiment = |contestants: &[Contestant], queries: usize| {
         let contestants = std::iter::once(&reference).chain(contestants).cloned().collect();
-        Experiment { contestants, queries, ..tuning.experiment() }
+        Experiment { queries, contestants, ..tuning.experiment() }
     };
     // Each round of trials needs the views of its own alone: a collection keeps so many.
     let mut scored: Vec<(f64, Contestant)> = Vec::new();

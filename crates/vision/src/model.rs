@@ -87,9 +87,22 @@ impl Model {
     ///
     /// [`ModelError`] when the manifest is not valid.
     pub fn seeded(manifest: ModelManifest, seed: u64) -> Result<Self, ModelError> {
+        Self::seeded_on(manifest, seed, &ComputeConfig::default())
+    }
+
+    /// [`Model::seeded`] where and as `compute` says.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError`] when the manifest is not valid or the device not there.
+    pub fn seeded_on(
+        manifest: ModelManifest,
+        seed: u64,
+        compute: &ComputeConfig,
+    ) -> Result<Self, ModelError> {
         manifest.validate()?;
         let weights = seeded_weights(&manifest, seed);
-        Self::build(manifest, &weights, &ComputeConfig::default())
+        Self::build(manifest, &weights, compute)
     }
 
     /// A model from weights that are known to fit the manifest.

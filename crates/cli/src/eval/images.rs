@@ -53,11 +53,11 @@ impl Images {
             .map_or_else(String::new, |v| v.get_name().to_owned());
         Ok(Self { name, train: part(SplitName::Train)?, test: part(SplitName::Test)? })
     }
+}
 
-    /// What is mixed in.
-    pub(super) fn outliers(&self, args: &EvalSubjectArgs) -> anyhow::Result<Vec<Known>> {
-        items(Input::of_paths(&args.ood)?)?.iter().map(known).collect()
-    }
+/// What is mixed in.
+pub(super) fn outliers(args: &EvalSubjectArgs) -> anyhow::Result<Vec<Known>> {
+    items(Input::of_paths(&args.ood)?)?.iter().map(known).collect()
 }
 
 fn items(input: Input) -> anyhow::Result<Vec<Item>> {

@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use eval::{Measure, Preset, Summary};
+use eval::{Measure, Preset, Setting, Summary, ViewRecipe};
 use serde::Serialize;
+use tmm::Blend;
 
 use crate::output::{Report, Table, span};
 
@@ -107,14 +108,45 @@ impl TuneReport {
 
 impl Report for TuneReport {
     fn text(&self) -> String {
-        let Preset { found, whitened, milliseconds, trials, .. } = &self.preset;
-        format!(
+        let Preset { way, found, whitened, milliseconds, trials } = &self.preset;
+        let mut text = format!(
             "the best of {trials} settings finds {:.1} % of the originals, whitened {:.1} %, in {milliseconds:.1} ms a query\n\
-             wrote {} in {}\n",
+             wrote {} in {}\n\nin a database of your own:\n",
             100.0 * found,
             100.0 * whitened,
             self.file,
             span(self.seconds)
+        );
+        way.views.iter().for_each(|view| text += &making(view));
+        text += "  lookalike search DB IMAGE --rank tmm --full";
+        for (name, setting) in &way.parameters {
+            let _written = match setting {
+                Setting::Number(number) => write!(text, " --set {name}={number}"),
+                Setting::Text(word) => write!(text, " --set {name}={word}"),
+            };
+        }
+        text.push('\n');
+        text
+    }
+}
+
+/// The commands that make a view of a recipe.
+fn making(view: &ViewRecipe) -> String {
+    let name = view.to_string().replace([':', '.'], "-");
+    let triggered = |kind: &str, blend: Blend, omega: f32| {
+        let (file, blend) = (format!("{name}.safetensors"), blend.name().replace('_', "-"));
+        format!(
+            "  lookalike trigger fit DB --kind {kind} --out {file}\n  \
+             lookalike view add DB {name} --trigger {file} --blend {blend} --omega {omega}\n"
         )
+    };
+    match view {
+        ViewRecipe::Global(blend, omega) => triggered("global", *blend, *omega),
+        ViewRecipe::Random(blend, omega) => triggered("random", *blend, *omega),
+        ViewRecipe::FixedPatch => triggered("fixed-patch", Blend::AsPrinted, 1.0),
+        ViewRecipe::Blur(deviation) => format!("  lookalike view add DB {name} --blur {deviation}\n"),
+        ViewRecipe::Mirror => format!("  lookalike view add DB {name} --mirror\n"),
+        ViewRecipe::Noise(norm) => format!("  lookalike view add DB {name} --noise {norm}\n"),
+        ViewRecipe::Plain => format!("  lookalike view add DB {name} --noise 0\n"),
     }
 }

@@ -10,7 +10,7 @@ use plugin_api::{Budget, ExemplarId, ExemplarSource, FeatureRows, Image, RerankJ
 use tmm::{TmmConfig, TmmReranker, TmmView, disturbed_copies};
 use vision::{Layer, Model, Pixels};
 
-use super::baseline::COPIES;
+use super::baseline::{COPIES, Seen};
 use super::view_recipe::fitted_trigger;
 use super::{Baseline, Contestant, TmmWay, ViewRecipe, Way};
 use crate::ranking::{
@@ -225,12 +225,10 @@ impl Arena {
         seed: u64,
     ) -> Result<Result<Vec<f32>, RankingError>, EvalError> {
         if let Some(Plain(ranking)) = self.baselines.get(&baseline) {
-            return Ok(match baseline {
-                Baseline::L2Pixels | Baseline::CosinePixels => ranking.scores(asked.pixels.values()),
-                _ if baseline.is_of_layer() => {
-                    ranking.scores(self.layer4(std::slice::from_ref(&asked.pixels))?.values())
-                }
-                _ => ranking.scores(&asked.row),
+            return Ok(match baseline.seen() {
+                Seen::Pixels => ranking.scores(asked.pixels.values()),
+                Seen::Layer4 => ranking.scores(self.layer4(std::slice::from_ref(&asked.pixels))?.values()),
+                Seen::Features => ranking.scores(&asked.row),
             });
         }
         let copies = || -> Result<FeatureRows, EvalError> {
@@ -238,12 +236,16 @@ impl Arena {
             images.push(asked.pixels.clone());
             Ok(self.model.features(&images)?)
         };
-        Ok(match baseline {
-            Baseline::Averaged => mean_row(&copies()?).and_then(|row| self.whitened.scores(&row)),
-            Baseline::BestCopy => self.best(&copies()?),
-            Baseline::Reciprocal => self.reciprocal(&asked.row),
-            Baseline::Expansion => self.expansion(&asked.row),
-            _ => self.whitened.scores(&asked.row),
+        Ok(if baseline == Baseline::Averaged {
+            mean_row(&copies()?).and_then(|row| self.whitened.scores(&row))
+        } else if baseline == Baseline::BestCopy {
+            self.best(&copies()?)
+        } else if baseline == Baseline::Reciprocal {
+            self.reciprocal(&asked.row)
+        } else if baseline == Baseline::Expansion {
+            self.expansion(&asked.row)
+        } else {
+            self.whitened.scores(&asked.row)
         })
     }
 
@@ -353,18 +355,17 @@ impl SeedArena {
         };
         let mut scores = self.raw_scores(contestant, fighter, image)?;
         if fighter.way.minus_prior {
-            let prior = match fighter.prior.get() {
-                Some(prior) => prior,
-                None => {
-                    let mut sums = vec![0.0_f32; self.ids.len()];
-                    for other in &fighter.others {
-                        let of_other = self.raw_scores(contestant, fighter, other)?;
-                        let share = 1.0 / fighter.others.len() as f32;
-                        sums.iter_mut().zip(of_other).for_each(|(sum, score)| *sum += share * score);
-                    }
-                    fighter.prior.get_or_init(|| sums)
+            if fighter.prior.get().is_none() {
+                let mut sums = vec![0.0_f32; self.ids.len()];
+                for other in &fighter.others {
+                    let of_other = self.raw_scores(contestant, fighter, other)?;
+                    let share = 1.0 / fighter.others.len() as f32;
+                    sums.iter_mut().zip(of_other).for_each(|(sum, score)| *sum += share * score);
                 }
-            };
+                // Nobody else can have been quicker to anything else.
+                drop(fighter.prior.set(sums));
+            }
+            let prior = fighter.prior.get().into_iter().flatten();
             scores.iter_mut().zip(prior).for_each(|(score, prior)| *score -= prior);
         }
         Ok(scores)

@@ -74,19 +74,41 @@ impl Baseline {
         matches!(self, Self::Averaged | Self::BestCopy)
     }
 
-    /// Whether it looks at what the last stage of blocks sees.
-    pub(crate) fn is_of_layer(self) -> bool {
-        matches!(self, Self::L2Layer4 | Self::CosineLayer4)
+    /// What of the query it compares.
+    pub(crate) fn seen(self) -> Seen {
+        match self {
+            Self::L2Pixels | Self::CosinePixels => Seen::Pixels,
+            Self::L2Layer4 | Self::CosineLayer4 => Seen::Layer4,
+            Self::L2
+            | Self::Cosine
+            | Self::Whitened
+            | Self::Mahalanobis
+            | Self::Logits
+            | Self::Averaged
+            | Self::BestCopy
+            | Self::Reciprocal
+            | Self::Expansion => Seen::Features,
+        }
     }
 
     /// Forward passes of the network per query.
     pub fn forward_passes(self) -> usize {
-        match self {
-            Self::L2Pixels | Self::CosinePixels => 0,
-            Self::Averaged | Self::BestCopy => 1 + COPIES,
-            _ => 1,
+        if self.is_seeded() {
+            return 1 + COPIES;
+        }
+        match self.seen() {
+            Seen::Pixels => 0,
+            Seen::Layer4 | Seen::Features => 1,
         }
     }
+}
+
+/// What of a query a baseline compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    Pixels,
+    Layer4,
+    Features,
 }
 
 /// Disturbed copies of a query: as many as the method's default takes, so that both have the same passes.

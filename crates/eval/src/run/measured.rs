@@ -83,6 +83,7 @@ impl Measuring<'_> {
         let settings = Attack { ball: Ball::LInf(reach), steps: ATTACK_STEPS, step_size: reach / 4.0, seed };
         let pixels = attack_features(model, &model.prepare(image), &settings)?.pixels;
         let plane = pixels.height() * pixels.width();
+        #[expect(clippy::cast_sign_loss, reason = "cut to 0..=255 before")]
         let sample = |place: usize| {
             let value = pixels.values()[place % pixels.channels() * plane + place / pixels.channels()];
             (value.clamp(0.0, 1.0) * 255.0).round() as u8

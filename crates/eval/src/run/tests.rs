@@ -95,7 +95,7 @@ fn a_run_measures_what_can_be_known_beforehand_and_goes_on_where_it_was_cut_off(
     assert!(own.contrasts.iter().any(|c| (c.first.as_str(), c.second.as_str()) == ("tmm", "whitened")));
 
     // Cut off in the middle: what is missing is made again, to the same bits.
-    std::fs::remove_file(folder.raw(Protocol::NonSelf, &experiment.conditions[1], "csv")).unwrap();
+    fs::remove_file(folder.raw(Protocol::NonSelf, &experiment.conditions[1], "csv")).unwrap();
     run(&folder, &model, &subject, &experiment, &mut |_| ()).unwrap();
     assert_eq!(lines(&folder, &experiment), all);
     // And from the beginning, elsewhere.
