@@ -2,6 +2,7 @@
 
 mod datasets;
 mod eval;
+mod judge;
 mod model;
 mod train;
 mod trigger;
@@ -21,9 +22,10 @@ use crate::source::{Disturb, InputSize};
 
 pub(crate) use datasets::{DatasetsArgs, DatasetsCommand, DatasetsFetchArgs, DatasetsVerifyArgs};
 pub(crate) use eval::{
-    EvalArgs, EvalCommand, EvalCompareArgs, EvalNumberArgs, EvalReportArgs, EvalRunArgs, EvalSubjectArgs,
-    EvalTuneArgs,
+    EvalArgs, EvalCommand, EvalCompareArgs, EvalImageArgs, EvalNumberArgs, EvalReportArgs, EvalRunArgs,
+    EvalSubjectArgs, EvalTuneArgs,
 };
+pub(crate) use judge::{EndpointArgs, JudgeArgs, JudgeLimitArgs, MatchupArgs};
 pub(crate) use model::{
     ModelArgs, ModelCheckArgs, ModelCommand, ModelImportArgs, ModelListArgs, ModelShowArgs,
 };

@@ -9,20 +9,20 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use eval::{Experiment, Protocol, RunFolder, RunProgress, Subject, Suite, Summary, Tuning};
+use eval::{Experiment, Protocol, RunFolder, RunProgress, Subject, Suite, Summary, Tuning, write_report};
 use vision::Model;
 
 use self::images::Images;
-use self::told::{RunReport, TuneReport};
-use crate::Ending;
+use self::told::{CompareReport, RunReport, TuneReport};
 use crate::args::{
-    EvalArgs, EvalCommand, EvalCompareArgs, EvalNumberArgs, EvalReportArgs, EvalRunArgs, EvalSubjectArgs,
-    EvalTuneArgs, GlobalArgs,
+    EvalArgs, EvalCommand, EvalCompareArgs, EvalImageArgs, EvalNumberArgs, EvalReportArgs, EvalRunArgs,
+    EvalSubjectArgs, EvalTuneArgs, GlobalArgs,
 };
 use crate::model_files::ModelFiles;
 use crate::opened::compute;
 use crate::output::{Output, span};
 use crate::source::NotUnderstood;
+use crate::{Ending, judge};
 
 /// Longest experiment file that is read.
 const MAX_EXPERIMENT_BYTES: u64 = 1 << 20;
@@ -48,6 +48,7 @@ pub(crate) fn run(args: &EvalArgs, global: &GlobalArgs, output: Output) -> anyho
         EvalCommand::Run(args) => run_experiment(args, global, output),
         EvalCommand::Report(args) => report(args, output),
         EvalCommand::Compare(args) => compare(args, output),
+        EvalCommand::Judge(args) => judge::run(args, output),
         EvalCommand::Tune(args) => tune(args, global, output),
     }
 }
@@ -57,27 +58,30 @@ fn run_experiment(args: &EvalRunArgs, global: &GlobalArgs, output: Output) -> an
     let experiment = experiment(args)?;
     experiment.validate()?;
     let model = model(&args.subject, global)?;
-    let images = Images::open(&args.subject, &experiment)?;
-    let parts = [images.train.as_slice(), images.test.as_slice()];
-    let subject =
-        Subject::draw(&images.name, parts, images::outliers(&args.subject)?, &experiment, images::known)?;
+    let subject = subject(&args.subject.images, &experiment)?;
     let folder = RunFolder::new(&args.out);
     eval::run(&folder, &model, &subject, &experiment, &mut told(output, start))?;
-    let summary = Summary::of(&folder)?;
-    output.report(&RunReport::of(&summary, &args.out, start.elapsed().as_secs_f64()))?;
+    let written = write_report(&folder, Some(&subject))?;
+    let seconds = start.elapsed().as_secs_f64();
+    output.report(&RunReport::of(&Summary::of(&folder)?, &written, Some(seconds)))?;
     Ok(Ending::Done)
 }
 
 fn report(args: &EvalReportArgs, output: Output) -> anyhow::Result<Ending> {
     let folder = RunFolder::new(&args.run);
-    let summary = Summary::of(&folder)?;
-    output.report(&RunReport::of(&summary, &args.run, 0.0))?;
+    let subject = match (&args.images.dataset, args.images.train.is_empty()) {
+        (None, true) => None,
+        _ => Some(subject(&args.images, &folder.experiment()?)?),
+    };
+    let written = write_report(&folder, subject.as_ref())?;
+    output.report(&RunReport::of(&Summary::of(&folder)?, &written, None))?;
     Ok(Ending::Done)
 }
 
 fn compare(args: &EvalCompareArgs, output: Output) -> anyhow::Result<Ending> {
-    let _folders = [&args.before, &args.after].map(RunFolder::new);
-    let _output = output;
+    let [before, after] = [&args.before, &args.after].map(RunFolder::new);
+    let comparison = eval::compare(&before, &after)?;
+    output.report(&CompareReport { markdown: comparison.to_string() })?;
     Ok(Ending::Done)
 }
 
@@ -92,12 +96,19 @@ fn tune(args: &EvalTuneArgs, global: &GlobalArgs, output: Output) -> anyhow::Res
     };
     let experiment = tuning.experiment();
     let model = model(&args.subject, global)?;
-    let images = Images::open(&args.subject, &experiment)?;
+    let images = Images::open(&args.subject.images, &experiment)?;
     let subject = Subject::draw_for_tuning(&images.name, &images.train, &experiment, images::known)?;
     let folder = RunFolder::new(&args.out);
     let preset = eval::tune(&folder, &model, &subject, &tuning, &mut told(output, start))?;
     output.report(&TuneReport::of(&preset, &args.out, start.elapsed().as_secs_f64()))?;
     Ok(Ending::Done)
+}
+
+/// The images that an experiment draws of what the command line names.
+pub(crate) fn subject(args: &EvalImageArgs, experiment: &Experiment) -> anyhow::Result<Subject> {
+    let images = Images::open(args, experiment)?;
+    let parts = [images.train.as_slice(), images.test.as_slice()];
+    Subject::draw(&images.name, parts, images::outliers(args)?, experiment, images::known)
 }
 
 fn model(args: &EvalSubjectArgs, global: &GlobalArgs) -> anyhow::Result<Arc<Model>> {

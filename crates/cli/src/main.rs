@@ -1,7 +1,8 @@
 //! The binary `lookalike`: collections of images, searches, the gRPC server and the demonstration.
 //!
 //! This crate puts the others together: it chooses model, device and reranker, and is the only place that reads
-//! the command line and the environment (`RUST_LOG`). What a command does is done by the libraries.
+//! the command line and the environment (`RUST_LOG`, `LOOKALIKE_JUDGE_KEY`). What a command does is done by the
+//! libraries.
 
 mod answer;
 mod args;
@@ -19,6 +20,7 @@ mod html;
 mod import;
 mod ingest;
 mod init;
+mod judge;
 mod kept_views;
 mod migrate;
 mod model;

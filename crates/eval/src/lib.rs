@@ -8,6 +8,7 @@
 //! What it does not do: it reads no data set and no command line, and touches no network.
 
 mod attack;
+mod compare;
 mod condition;
 mod contest;
 mod corruption;
@@ -15,11 +16,13 @@ mod elementary;
 mod error;
 mod experiment;
 mod grid;
+mod judge;
 mod measure;
 mod plot;
 mod random;
 mod ranking;
 mod record;
+mod report;
 mod run;
 mod statistics;
 mod subject;
@@ -27,6 +30,7 @@ mod summary;
 mod tune;
 
 pub use attack::{Attack, AttackError, Attacked, Ball, MOST_ATTACK_STEPS, attack, attack_features};
+pub use compare::{Change, ComparedProtocol, Comparison, Differing, compare};
 pub use condition::Condition;
 pub use contest::{Arena, Asked, Baseline, Contestant, Scored, Setting, TmmWay, ViewRecipe, Way};
 pub use corruption::{Corruption, Severity, UnknownCorruption};
@@ -35,6 +39,11 @@ pub use experiment::{
     Experiment, MOST_EXEMPLARS, MOST_NEIGHBOURS, MOST_QUERIES, MOST_SEEDS, Protocol, Suite,
 };
 pub use grid::{GridCell, GridError, GridRow, ImageGrid, MOST_GRID_IMAGES, Mark};
+pub use judge::{
+    Answer, AnswerRecord, Asking, DEFAULT_JUDGED, DEFAULT_TOLERANCE, Docket, Judge, JudgeError, Judgement,
+    LARGEST_CELL, Limits, MOST_FAILURES_IN_A_ROW, MOST_JUDGED, Matchup, Order, Pairing, Prices, Question,
+    Reply, SMALLEST_CELL, Spent, Stop, Tally, Verdict, latent_judgement, read_judgements,
+};
 pub use measure::{
     DEFAULT_PERSISTENCE, LatentDistance, MeasureError, SplitMean, Ties, average_precision_at_r,
     latent_distance, median_rank, overlap_at, precision_at, rank_biased_overlap, rank_of, retrieved_at,
@@ -49,6 +58,7 @@ pub use ranking::{
     Ranking, RankingError, WhitenedCosine, best_first, mean_row,
 };
 pub use record::{Ceiling, Record};
+pub use report::{Report, write_report};
 pub use run::{RunFolder, RunProgress, run};
 pub use statistics::{
     Bootstrap, DEFAULT_RESAMPLES, Difference, Interval, MOST_RESAMPLES, StatisticsError, holm,

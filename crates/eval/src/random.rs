@@ -16,6 +16,8 @@ pub(crate) enum Use {
     Subject,
     /// Settings that a search tries.
     Trial,
+    /// Which pairs are judged first, and in which order their lists are shown.
+    Judge,
 }
 
 /// Seeded random numbers: the same on every platform and in every version.

@@ -159,7 +159,8 @@ impl Subject {
         }
     }
 
-    fn digest(&self) -> Digest {
+    /// A digest over all images and labels in their order.
+    pub(crate) fn digest(&self) -> Digest {
         let mut hasher = blake3::Hasher::new_derive_key("lookalike evaluation subject 1");
         for known in
             self.exemplars.iter().chain(self.own.iter().chain(&self.foreign).map(|asked| &asked.known))

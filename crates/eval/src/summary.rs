@@ -174,21 +174,14 @@ impl Summary {
         let (experiment, subject) = (folder.experiment()?, folder.subject()?);
         let mut protocols = Vec::with_capacity(experiment.protocols.len());
         for &protocol in &experiment.protocols {
-            let mut by_condition = Vec::with_capacity(experiment.conditions.len());
+            let found = Found::read(folder, &experiment, protocol)?;
             let mut ceilings: BTreeMap<(String, String, usize), (f64, usize)> = BTreeMap::new();
             for condition in &experiment.conditions {
-                let Some(records) = folder.records(protocol, condition)? else {
-                    let reason =
-                        format!("it lacks {protocol} under {condition}; run it again, and it goes on there");
-                    return Err(EvalError::Experiment { reason });
-                };
-                by_condition.push(records);
                 for line in folder.ceilings(protocol, condition)? {
                     let sum = ceilings.entry((line.full, line.metric, line.length)).or_default();
                     *sum = (sum.0 + line.kept, sum.1 + 1);
                 }
             }
-            let found = Found { experiment: &experiment, protocol, by_condition };
             protocols.push(ProtocolSummary {
                 protocol,
                 lines: found.lines(subject.exemplars)?,
@@ -201,13 +194,75 @@ impl Summary {
 }
 
 /// The records of a protocol, by condition.
-struct Found<'a> {
+#[derive(Debug)]
+pub(crate) struct Found<'a> {
     experiment: &'a Experiment,
     protocol: Protocol,
     by_condition: Vec<Vec<Record>>,
 }
 
-impl Found<'_> {
+/// Two contestants to be compared over some of the conditions, given by their places.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pair<'a> {
+    pub(crate) first: &'a str,
+    pub(crate) second: &'a str,
+    pub(crate) conditions: &'a [usize],
+}
+
+impl<'e> Found<'e> {
+    /// All records of a protocol; an error if a condition was not reached.
+    pub(crate) fn read(
+        folder: &RunFolder,
+        experiment: &'e Experiment,
+        protocol: Protocol,
+    ) -> Result<Self, EvalError> {
+        let mut by_condition = Vec::with_capacity(experiment.conditions.len());
+        for condition in &experiment.conditions {
+            let Some(records) = folder.records(protocol, condition)? else {
+                let reason =
+                    format!("it lacks {protocol} under {condition}; run it again, and it goes on there");
+                return Err(EvalError::Experiment { reason });
+            };
+            by_condition.push(records);
+        }
+        Ok(Self { experiment, protocol, by_condition })
+    }
+
+    /// The mean of a measure over some of the conditions.
+    pub(crate) fn mean(
+        &self,
+        contestant: &str,
+        conditions: &[usize],
+        measure: Measure,
+    ) -> Result<Option<Interval>, EvalError> {
+        let Some(values) = self.per_query(contestant, conditions, measure)? else { return Ok(None) };
+        Ok(Some(self.bootstrap().mean(&values.into_values().collect::<Vec<_>>())?))
+    }
+
+    /// The paired differences of the main measure, corrected after Holm over all of them; `None` for a pair that has no
+    /// query in common.
+    pub(crate) fn differences(&self, pairs: &[Pair<'_>]) -> Result<Vec<Option<Contrast>>, EvalError> {
+        let main = Measure::main(self.protocol);
+        let mut differences: Vec<Option<Difference>> = Vec::with_capacity(pairs.len());
+        for Pair { first, second, conditions } in pairs {
+            let of_first = self.per_query(first, conditions, main)?;
+            let of_second = self.per_query(second, conditions, main)?;
+            let (of_first, of_second) = paired(&of_first.unwrap_or_default(), &of_second.unwrap_or_default());
+            let difference = (!of_first.is_empty())
+                .then(|| self.bootstrap().difference(&of_first, &of_second))
+                .transpose()?;
+            differences.push(difference);
+        }
+        let p_values: Vec<f64> = differences.iter().flatten().map(|difference| difference.p_value).collect();
+        let mut adjusted = holm(&p_values)?.into_iter();
+        let contrast = |(pair, difference): (&Pair<'_>, Option<Difference>)| {
+            let difference = difference?;
+            let (first, second) = (pair.first.to_owned(), pair.second.to_owned());
+            Some(Contrast { first, second, difference, adjusted: adjusted.next()? })
+        };
+        Ok(pairs.iter().zip(differences).map(contrast).collect())
+    }
+
     fn bootstrap(&self) -> Bootstrap {
         Bootstrap { seed: self.experiment.seed, ..Bootstrap::default() }
     }
@@ -249,27 +304,9 @@ impl Found<'_> {
             }
         }
         let all: Vec<usize> = (0..self.by_condition.len()).collect();
-        let main = Measure::main(self.protocol);
-        let mut differences: Vec<(&str, &str, Difference)> = Vec::new();
-        for (first, second) in pairs {
-            let (of_first, of_second) =
-                (self.per_query(first, &all, main)?, self.per_query(second, &all, main)?);
-            if let (Some(of_first), Some(of_second)) = (of_first, of_second) {
-                let (of_first, of_second) = paired(&of_first, &of_second);
-                if !of_first.is_empty() {
-                    differences.push((first, second, self.bootstrap().difference(&of_first, &of_second)?));
-                }
-            }
-        }
-        let p_values: Vec<f64> = differences.iter().map(|(_, _, difference)| difference.p_value).collect();
-        let adjusted = holm(&p_values)?;
-        let contrast = |((first, second, difference), adjusted): ((&str, &str, Difference), f64)| Contrast {
-            first: first.to_owned(),
-            second: second.to_owned(),
-            difference,
-            adjusted,
-        };
-        Ok(differences.into_iter().zip(adjusted).map(contrast).collect())
+        let pairs: Vec<Pair<'_>> =
+            pairs.into_iter().map(|(first, second)| Pair { first, second, conditions: &all }).collect();
+        Ok(self.differences(&pairs)?.into_iter().flatten().collect())
     }
 
     /// Records of a contestant under some of the conditions.
@@ -286,7 +323,7 @@ impl Found<'_> {
 
     /// The measure of each query, as a mean over conditions and seeds; `None` if no record has it. Overlaps do not
     /// exist under the clean condition.
-    fn per_query(
+    pub(crate) fn per_query(
         &self,
         contestant: &str,
         conditions: &[usize],
@@ -338,7 +375,7 @@ impl Found<'_> {
 }
 
 /// The values of the queries that both have, in the same order.
-fn paired(first: &BTreeMap<usize, f64>, second: &BTreeMap<usize, f64>) -> (Vec<f64>, Vec<f64>) {
+pub(crate) fn paired(first: &BTreeMap<usize, f64>, second: &BTreeMap<usize, f64>) -> (Vec<f64>, Vec<f64>) {
     first.iter().filter_map(|(query, value)| Some((*value, *second.get(query)?))).unzip()
 }
 

@@ -251,4 +251,41 @@ mod tests {
         let tried = all.iter().filter(|way| way.parameters["mode"] == shared).count();
         assert!((100..180).contains(&tried), "{tried} of 200 in the shared mode");
     }
+
+    #[test]
+    fn a_search_writes_its_best_setting_and_goes_on_where_it_was_cut_off() {
+        let manifest = vision::ModelManifest {
+            name: "tiny".to_owned(),
+            architecture: vision::Architecture::Cnn(vision::CnnConfig {
+                widths: vec![4, 6],
+                convolutions: 1,
+            }),
+            channels: 1,
+            height: 28,
+            width: 28,
+            classes: vec!["one".to_owned(), "two".to_owned()],
+            normalisation: None,
+        };
+        let model = Arc::new(Model::seeded(manifest, 1).unwrap());
+        let tuning = Tuning { trials: FEWEST, queries: 4, exemplars: 30, most_milliseconds: 1e9, seed: 2 };
+        let glyph = |index: &u64| {
+            let glyph = datasets::GlyphSet::new(1).glyph(*index);
+            Ok::<_, EvalError>(crate::Known { image: glyph.image, label: None, factors: None })
+        };
+        let numbers: Vec<u64> = (0..60).collect();
+        let experiment = tuning.experiment();
+        let subject = Subject::draw_for_tuning("glyphs", &numbers, &experiment, glyph).unwrap();
+        let tested = Subject::draw("glyphs", [&numbers, &[]], Vec::new(), &experiment, glyph).unwrap();
+        assert!(subject.exemplars.iter().all(|known| !tested.exemplars.contains(known)));
+
+        let home = tempfile::tempdir().unwrap();
+        let folder = RunFolder::new(home.path());
+        let preset = tune(&folder, &model, &subject, &tuning, &mut |_| ()).unwrap();
+        assert!((0.0..=1.0).contains(&preset.found) && preset.trials == FEWEST, "{preset:?}");
+        let written = std::fs::read(home.path().join("preset.json")).unwrap();
+        assert_eq!(serde_json::from_slice::<Preset>(&written).unwrap(), preset);
+        let mut stages = Vec::new();
+        assert_eq!(tune(&folder, &model, &subject, &tuning, &mut |p| stages.push(p.stage)).unwrap(), preset);
+        assert!(stages.iter().all(|stage| stage == "done"), "{stages:?}");
+    }
 }

@@ -81,8 +81,8 @@ impl TmmReranker {
         Ok(Self { model, config, views, backgrounds, description })
     }
 
-    /// The same with stored views, which every mode but [`Mode::Exact`](crate::Mode::Exact) needs. In the raw feature space the first of
-    /// them with a trigger is the triggered view of equation 3.
+    /// The same with stored views, which every mode but [`Mode::Exact`](crate::Mode::Exact) looks at beside the clean one.
+    /// In the raw feature space the first of them with a trigger is the triggered view of equation 3.
     ///
     /// # Errors
     ///

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DatasetName, ManifestArgs};
+use super::{DatasetName, JudgeArgs, ManifestArgs};
 use crate::eval::SuiteName;
 
 #[derive(Debug, Args)]
@@ -21,6 +21,8 @@ pub(crate) enum EvalCommand {
     Report(EvalReportArgs),
     /// Show what changed between two runs
     Compare(EvalCompareArgs),
+    /// Have the neighbours that two rankings found judged, by a model that sees or by what glyphs were drawn from
+    Judge(JudgeArgs),
     /// Search the method's settings on queries that no test uses, and write the best as a preset
     Tune(EvalTuneArgs),
 }
@@ -49,10 +51,22 @@ pub(crate) struct EvalRunArgs {
 
 /// The images and the model.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Images and model")]
 pub(crate) struct EvalSubjectArgs {
+    #[command(flatten)]
+    pub(crate) images: EvalImageArgs,
+    /// Weights with torchvision's tensor names, or "builtin:glyphs"
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArgs,
+}
+
+/// The images.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Images")]
+pub(crate) struct EvalImageArgs {
     /// A data set
-    #[arg(long, required_unless_present = "train", conflicts_with = "train")]
+    #[arg(long, conflicts_with = "train")]
     pub(crate) dataset: Option<DatasetName>,
     /// The folder that holds the data set's files
     #[arg(long, value_name = "DIR", requires = "dataset")]
@@ -66,11 +80,6 @@ pub(crate) struct EvalSubjectArgs {
     /// Images of something else that are mixed in with the exemplars
     #[arg(long, value_name = "SOURCE", num_args = 1..)]
     pub(crate) ood: Vec<PathBuf>,
-    /// Weights with torchvision's tensor names, or "builtin:glyphs"
-    #[arg(long, value_name = "FILE.safetensors")]
-    pub(crate) model: PathBuf,
-    #[command(flatten)]
-    pub(crate) manifest: ManifestArgs,
 }
 
 /// Numbers that stand for those of the suite.
@@ -98,9 +107,14 @@ pub(crate) struct EvalNumberArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "With the images of the run the report shows queries with their neighbours; without them it leaves those out."
+)]
 pub(crate) struct EvalReportArgs {
     /// The run's folder
     pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) images: EvalImageArgs,
 }
 
 #[derive(Debug, Args)]

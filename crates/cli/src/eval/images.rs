@@ -7,7 +7,7 @@ use datasets::{Glyph, GlyphSet, Sample, SampleImage};
 use eval::{Experiment, Known};
 use lookalike::decode;
 
-use crate::args::{DatasetName, EvalSubjectArgs, SplitName};
+use crate::args::{DatasetName, EvalImageArgs, SplitName};
 use crate::ingest::Input;
 use crate::source;
 
@@ -29,8 +29,12 @@ pub(super) enum Item {
 }
 
 impl Images {
-    pub(super) fn open(args: &EvalSubjectArgs, experiment: &Experiment) -> anyhow::Result<Self> {
+    pub(super) fn open(args: &EvalImageArgs, experiment: &Experiment) -> anyhow::Result<Self> {
         let Some(dataset) = args.dataset else {
+            anyhow::ensure!(
+                !args.train.is_empty(),
+                "no images are named; give --dataset NAME with --from DIR, or --train SOURCE"
+            );
             let name = args.train.first().and_then(|path| path.file_name()).unwrap_or_default();
             return Ok(Self {
                 name: name.to_string_lossy().into_owned(),
@@ -56,7 +60,7 @@ impl Images {
 }
 
 /// What is mixed in.
-pub(super) fn outliers(args: &EvalSubjectArgs) -> anyhow::Result<Vec<Known>> {
+pub(super) fn outliers(args: &EvalImageArgs) -> anyhow::Result<Vec<Known>> {
     items(Input::of_paths(&args.ood)?)?.iter().map(known).collect()
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use eval::{Measure, Preset, Setting, Summary, ViewRecipe};
+use eval::{Measure, Preset, Report as Written, Setting, Summary, ViewRecipe};
 use serde::Serialize;
 use tmm::Blend;
 
@@ -12,9 +12,12 @@ use crate::output::{Report, Table, span};
 /// A finished run.
 #[derive(Debug, Serialize)]
 pub(super) struct RunReport {
-    run: String,
     protocols: Vec<ProtocolReport>,
-    seconds: f64,
+    /// Plain words, as Markdown.
+    verdict: String,
+    page: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -37,7 +40,7 @@ struct RankingReport {
 }
 
 impl RunReport {
-    pub(super) fn of(summary: &Summary, run: &Path, seconds: f64) -> Self {
+    pub(super) fn of(summary: &Summary, written: &Written, seconds: Option<f64>) -> Self {
         let protocols = summary
             .protocols
             .iter()
@@ -62,7 +65,12 @@ impl RunReport {
                 }
             })
             .collect();
-        Self { run: run.display().to_string(), protocols, seconds }
+        Self {
+            protocols,
+            verdict: written.verdict.clone(),
+            page: written.page.display().to_string(),
+            seconds,
+        }
     }
 }
 
@@ -86,8 +94,22 @@ impl Report for RunReport {
             text += &table.text();
             text.push('\n');
         }
-        let _written = writeln!(text, "the run is in {}", self.run);
+        text += &self.verdict;
+        let after = self.seconds.map_or_else(String::new, |seconds| format!(", after {}", span(seconds)));
+        let _written = writeln!(text, "\nwrote {}{after}", self.page);
         text
+    }
+}
+
+/// What changed between two runs.
+#[derive(Debug, Serialize)]
+pub(super) struct CompareReport {
+    pub(super) markdown: String,
+}
+
+impl Report for CompareReport {
+    fn text(&self) -> String {
+        self.markdown.clone()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::words::words;
 pub enum Mode {
     /// A trigger of its own, and a forward pass of every candidate with it: the printed method.
     Exact,
-    /// The stored views: a dummy class in each, fine-tuned on stored rows, and a scan.
+    /// The clean view and all stored ones: a dummy class in each, fine-tuned on stored rows, and a scan.
     Shared,
     /// `Shared` over all candidates, then `Exact` on the best of them.
     Cascade,

@@ -17,9 +17,9 @@ struct QueryView {
 }
 
 impl QueryRun<'_> {
-    /// A dummy class in each stored view, fine-tuned on stored rows, and a scan of the candidates' stored rows.
+    /// A dummy class in the clean view and in each stored one, fine-tuned on stored rows, and a scan of the candidates'
+    /// stored rows.
     pub(crate) fn shared(&mut self, scores: &mut Vec<f32>) -> Result<(), Halt> {
-        self.check_views()?;
         let query = self.timed("embed", |run, _| run.query_views())?;
         let judges = self.timed("fine_tune", |run, steps| run.stored_heads(&query, steps))?;
         self.timed("score", |run, steps| {
@@ -45,10 +45,10 @@ impl QueryRun<'_> {
         }
     }
 
-    /// Whitened cosine in each view, summed; of the query's copies the best counts, or the mean.
+    /// Whitened cosine in the clean view and in each stored one, summed; of the query's copies the best counts, or the
+    /// mean.
     pub(crate) fn stored_views(&mut self, scores: &mut Vec<f32>) -> Result<(), Halt> {
         const STAGE: &str = "score";
-        self.check_views()?;
         let query = self.timed("embed", |run, _| run.query_views())?;
         self.timed(STAGE, |run, steps| {
             let embedding = run.embedding();
@@ -74,14 +74,6 @@ impl QueryRun<'_> {
             })
         })?;
         self.explain(self.job.candidates, scores, &[])
-    }
-
-    fn check_views(&self) -> Result<(), Halt> {
-        if self.views.is_empty() {
-            let reason = "this mode needs stored views and the reranker has none; declare some, or take the mode exact";
-            return Err(Halt::Failed(RerankError::Undefined { stage: "embed", reason }));
-        }
-        Ok(())
     }
 
     /// The query in the clean view and in all others.

@@ -237,20 +237,34 @@ fn a_layer_in_the_whitened_space_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn a_mode_without_its_views_is_refused_with_what_to_do() {
-    let bare =
-        TmmReranker::new(Arc::new(tiny::model()), TmmConfig { mode: Mode::Shared, ..quick() }).unwrap();
-    let (source, query, parameters) = (source(), tiny::image(107), Parameters::default());
-    let job = RerankJob {
-        query: &query,
-        query_label: None,
-        candidates: &[1],
-        source: &source,
-        parameters: &parameters,
-        seed: 3,
+fn without_stored_views_the_clean_one_serves_unless_equation_3_needs_a_trigger() {
+    let run = |mode, feature_space, positives| {
+        let config = TmmConfig { mode, feature_space, positives, ..quick() };
+        let bare = TmmReranker::new(Arc::new(tiny::model()), config).unwrap();
+        let (source, query, parameters) = (source(), tiny::image(107), Parameters::default());
+        let candidates: Vec<ExemplarId> = (0..EXEMPLARS as u32).collect();
+        let job = RerankJob {
+            query: &query,
+            query_label: None,
+            candidates: &candidates,
+            source: &source,
+            parameters: &parameters,
+            seed: 3,
+        };
+        bare.rerank(&job, &Budget::unlimited()).map(|result| result.scores)
     };
-    let error = bare.rerank(&job, &Budget::unlimited()).unwrap_err();
-    assert!(error.to_string().contains("declare some"), "{error}");
+    // Whitened cosine in the clean view: an exemplar is its own nearest.
+    let plain = run(Mode::Views, FeatureSpace::Whitened, 0).unwrap();
+    assert!(
+        (plain[7] - 1.0).abs() < 1e-4 && plain.iter().all(|score| *score <= plain[7] + 1e-6),
+        "{plain:?}"
+    );
+    // Copies can only bring an exemplar nearer.
+    let copies = run(Mode::Views, FeatureSpace::Whitened, 4).unwrap();
+    assert!(copies.iter().zip(&plain).all(|(copies, plain)| *copies >= plain - 1e-6));
+    assert!(run(Mode::Shared, FeatureSpace::Whitened, 0).is_ok());
+    let error = run(Mode::Shared, FeatureSpace::Raw, 0).unwrap_err();
+    assert!(error.to_string().contains("needs a view with a trigger; declare one"), "{error}");
     let twice = TmmReranker::new(Arc::new(tiny::model()), quick()).unwrap();
     assert!(matches!(twice.with_views([views(), views()].concat()), Err(ViewError::Twice { .. })));
 }

@@ -1,0 +1,102 @@
+//! What a protocol's records say, beyond their summary.
+
+use super::cast::{self, Cast};
+use super::family::Family;
+use crate::summary::{Found, Pair};
+use crate::{Contrast, EvalError, Experiment, Measure, ProtocolSummary, REFERENCES, RunFolder, Summary};
+
+/// A protocol with all that the report says of it.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    pub(super) experiment: &'a Experiment,
+    /// Stored exemplars.
+    pub(super) exemplars: usize,
+    pub(super) summary: &'a ProtocolSummary,
+    pub(super) found: Found<'a>,
+    pub(super) main: Measure,
+    pub(super) cast: Cast,
+    pub(super) families: Vec<Family>,
+    /// The method against each reference under each kind of disturbance, the clean queries first; corrected among
+    /// themselves.
+    pub(super) by_family: Vec<FamilyContrast>,
+    /// Changed forms of a contestant against that contestant, over all conditions; corrected among themselves.
+    pub(super) variants: Vec<Contrast>,
+}
+
+/// A difference under one kind of disturbance.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct FamilyContrast {
+    /// The family's name, or `clean`.
+    pub(super) family: String,
+    pub(super) contrast: Contrast,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn of(
+        folder: &RunFolder,
+        Summary { experiment, subject, .. }: &'a Summary,
+        summary: &'a ProtocolSummary,
+    ) -> Result<Self, EvalError> {
+        let found = Found::read(folder, experiment, summary.protocol)?;
+        let cast = Cast::of(experiment, summary);
+        let families = Family::all(&experiment.conditions);
+        let by_family = by_family(&found, experiment, &cast, &families)?;
+        let all: Vec<usize> = (0..experiment.conditions.len()).collect();
+        let pairs: Vec<Pair<'_>> = cast::variants(experiment)
+            .into_iter()
+            .map(|(first, second)| Pair { first, second, conditions: &all })
+            .collect();
+        let variants = found.differences(&pairs)?.into_iter().flatten().collect();
+        let main = Measure::main(summary.protocol);
+        let exemplars = subject.exemplars;
+        Ok(Self { experiment, exemplars, summary, found, main, cast, families, by_family, variants })
+    }
+
+    /// The contrast of two contestants over all conditions, if it was asked.
+    pub(super) fn contrast(&self, first: &str, second: &str) -> Option<&'a Contrast> {
+        self.summary.contrasts.iter().find(|known| known.first == first && known.second == second)
+    }
+
+    /// The mean of a contestant's main measure over all conditions.
+    pub(super) fn worth(&self, name: &str) -> Option<crate::Interval> {
+        cast::line(self.summary, name)?.overall.measures.get(&self.main).copied()
+    }
+
+    /// Whether a contestant took part.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.experiment.contestants.iter().any(|known| known.name == name)
+    }
+
+    /// Start of the names of the protocol's files.
+    pub(super) fn prefix(&self) -> String {
+        self.summary.protocol.to_string()
+    }
+}
+
+fn by_family(
+    found: &Found<'_>,
+    experiment: &Experiment,
+    cast: &Cast,
+    families: &[Family],
+) -> Result<Vec<FamilyContrast>, EvalError> {
+    let Some(method) = cast.method.as_deref() else { return Ok(Vec::new()) };
+    let clean: Vec<usize> = (0..experiment.conditions.len())
+        .filter(|at| experiment.conditions[*at] == crate::Condition::Clean)
+        .collect();
+    let groups: Vec<(String, Vec<usize>)> = std::iter::once(("clean".to_owned(), clean))
+        .chain(families.iter().map(|family| (family.name.clone(), family.conditions())))
+        .collect();
+    let mut names = Vec::new();
+    let mut pairs = Vec::new();
+    for (name, conditions) in &groups {
+        for second in REFERENCES.iter().copied().filter(|second| *second != method) {
+            names.push(name);
+            pairs.push(Pair { first: method, second, conditions });
+        }
+    }
+    let differences = found.differences(&pairs)?;
+    let with_family = |(family, contrast): (&String, Option<Contrast>)| {
+        Some(FamilyContrast { family: family.clone(), contrast: contrast? })
+    };
+    Ok(names.into_iter().zip(differences).filter_map(with_family).collect())
+}
