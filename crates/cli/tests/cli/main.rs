@@ -2,13 +2,14 @@
 //!
 //! Contents: a round trip through every command; `--json`; the demonstration; what each kind of bad input gets. What
 //! keeps a database in order is in `keeping`, what changes its model in `models`, models themselves in `model`, making
-//! models in `train`, shared triggers in `trigger`, views in `view`, the official data sets in `datasets`, neighbours
-//! before a judge in `judge`.
+//! models in `train`, shared triggers in `trigger`, views in `view`, the official data sets in `datasets`, evaluation
+//! in `eval`, neighbours before a judge in `judge`.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod bench;
 mod datasets;
+mod eval;
 mod judge;
 mod keeping;
 mod loopback;
