@@ -82,11 +82,12 @@ fn queries() -> Vec<Query> {
     let summed = Query { views, ..query.clone() };
     let reranked = [
         rerank(&[], &[]),
+        rerank(&[("mode", "exact")], &[]),
         rerank(&[("preset", "paper")], &[]),
         rerank(&[("preset", "paper"), ("layer", "layer4")], &[("background", 20.0)]),
         rerank(&[("mode", "shared")], &[]),
         rerank(&[("mode", "cascade")], &[]),
-        rerank(&[("mode", "views")], &[]),
+        rerank(&[("mode", "views"), ("copies", "mean")], &[]),
     ];
     let reranked = reranked.map(|rerank| Query { rerank: Some(rerank), ..query.clone() });
     plain.into_iter().chain([summed]).chain(reranked).collect()

@@ -8,10 +8,10 @@ use datasets::GlyphSet;
 use lookalike::{Answer, Candidates, Collection, Database, Metric, Query, Rerank, StoreConfig};
 use plugin_api::{Budget, Image, ParameterValue, Parameters, RankingStatus};
 use tempfile::TempDir;
-use tmm::{TmmConfig, TmmReranker};
+use tmm::TmmReranker;
 use vision::{ComputeConfig, Model};
 
-use crate::support::item;
+use crate::support::{exact, item};
 
 const SEED: u64 = 3;
 
@@ -27,7 +27,7 @@ fn glyph(index: u64) -> Image {
 /// A collection of the first glyphs, with the labels that `label` gives them.
 fn collection(count: u64, label: impl Fn(u64) -> Option<String>) -> (TempDir, Collection) {
     let folder = tempfile::tempdir().unwrap();
-    let reranker = TmmReranker::new(Arc::clone(&MODEL), TmmConfig::default()).unwrap();
+    let reranker = TmmReranker::new(Arc::clone(&MODEL), exact()).unwrap();
     let database =
         Database::create(&folder.path().join("db"), MODEL.clone(), StoreConfig::default()).unwrap();
     let collection = database.with_reranker(Arc::new(reranker)).collection_or_create("main").unwrap();

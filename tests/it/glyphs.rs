@@ -9,10 +9,10 @@ use lookalike::{Answer, Candidates, Collection, Database, Metric, Query, Rerank,
 use plugin_api::{
     Artifact, Budget, CancelFlag, Completion, Image, ParameterValue, Parameters, RankingStatus,
 };
-use tmm::{TmmConfig, TmmReranker};
+use tmm::TmmReranker;
 use vision::{ComputeConfig, Model};
 
-use crate::support::item;
+use crate::support::{exact, item};
 
 const GLYPHS: u64 = 240;
 const SEED: u64 = 7;
@@ -28,7 +28,7 @@ static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/assets/glyphs.safetensors");
     let model = Arc::new(Model::open(&weights, ComputeConfig::default()).unwrap());
     let folder = tempfile::tempdir().unwrap();
-    let reranker = TmmReranker::new(Arc::clone(&model), TmmConfig::default()).unwrap();
+    let reranker = TmmReranker::new(Arc::clone(&model), exact()).unwrap();
     let database =
         Database::create(&folder.path().join("db"), model.clone(), StoreConfig::default()).unwrap();
     let collection = database.with_reranker(Arc::new(reranker)).collection_or_create("main").unwrap();

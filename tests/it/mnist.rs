@@ -8,10 +8,10 @@ use lookalike::{
     Candidates, Collection, Database, IngestItem, ItemImage, Metric, Query, Rerank, StoreConfig,
 };
 use plugin_api::{Budget, Image, ParameterValue, Parameters, RankingStatus};
-use tmm::{TmmConfig, TmmReranker};
+use tmm::TmmReranker;
 use vision::{ComputeConfig, Device, Model, ModelManifest};
 
-use crate::support::shared;
+use crate::support::{exact, shared};
 
 fn model(weights: &Path, device: Device) -> Model {
     let manifest = ModelManifest::infer(weights, 28, 28).unwrap();
@@ -62,7 +62,7 @@ fn digits_are_ingested_and_found_by_every_ranking() {
         return;
     };
     let model = Arc::new(model(&weights, Device::default()));
-    let tmm = TmmReranker::new(Arc::clone(&model), TmmConfig::default()).unwrap();
+    let tmm = TmmReranker::new(Arc::clone(&model), exact()).unwrap();
     let root = tempfile::tempdir().unwrap();
     let database = Database::create(&root.path().join("db"), model, StoreConfig::default()).unwrap();
     let collection = database.with_reranker(Arc::new(tmm)).collection_or_create("main").unwrap();

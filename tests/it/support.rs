@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lookalike::{Collection, Database, IngestItem, ItemImage, StoreConfig};
 use plugin_api::{Budget, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image};
+use tmm::{Mode, TmmConfig};
 
 /// The folder of data or models beside the project, if it is there; says so if not.
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
@@ -14,6 +15,11 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
     }
     eprintln!("skipped: {} is absent", found.display());
     None
+}
+
+/// The method with every candidate through the network: the default scores stored rows.
+pub(crate) fn exact() -> TmmConfig {
+    TmmConfig { mode: Mode::Exact, ..TmmConfig::default() }
 }
 
 /// Turns an image into its samples: the features of a 1 x n image are its n grey values.

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use datasets::GlyphSet;
-use lookalike::plugin_api::{Budget, Parameters};
+use lookalike::plugin_api::{Budget, ParameterValue, Parameters};
 use lookalike::{
     Answer, Candidates, Collection, DEFAULT_CANDIDATES, Database, IngestItem, IngestReport, ItemImage, Query,
     StoreConfig,
@@ -185,7 +185,12 @@ fn search(
     Ok(collection.search(&Query {
         hits: JUDGED + 1,
         metric: ranking.metric(),
-        rerank: ranking.rerank(candidates, &Parameters::default()),
+        rerank: ranking.rerank(candidates, &printed_way()),
         ..Query::decoded(query.asked.image.clone())
     })?)
+}
+
+/// The mode in which there is a trigger to show: the default one scores stored rows and fits nothing.
+fn printed_way() -> Parameters {
+    Parameters([("mode".to_owned(), ParameterValue::Text("exact".to_owned()))].into())
 }

@@ -39,11 +39,12 @@ pub enum Omega {
 /// Settings of the method. Every field is public and every number has a range, which [`TmmConfig::validate`]
 /// checks and [`TmmConfig::schema`] lists.
 ///
-/// [`TmmConfig::default`] leaves the paper where measurements on real images asked for it; [`TmmConfig::paper`] is the
-/// method as printed.
+/// [`TmmConfig::default`] is what an evaluation on MNIST, CIFAR-10 and drawn glyphs speaks for: of the query and 16
+/// disturbed copies the nearest counts, in every stored view, and nothing is fitted. Its other settings are those that
+/// serve the fitting modes best. [`TmmConfig::paper`] is the method as printed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TmmConfig {
-    /// How scores come about. The paper has [`Mode::Exact`].
+    /// How scores come about. The paper has [`Mode::Exact`]; the default is [`Mode::Views`].
     pub mode: Mode,
     /// Candidates that [`Mode::Cascade`] scores exactly, 1..=[`MOST_CASCADE`].
     pub cascade: usize,
@@ -107,7 +108,7 @@ pub struct TmmConfig {
 impl Default for TmmConfig {
     fn default() -> Self {
         Self {
-            mode: Mode::Exact,
+            mode: Mode::Views,
             cascade: 200,
             score: ScoreKind::LogProbability,
             copies: Copies::Best,

@@ -88,7 +88,7 @@ impl Plan {
             shape: [args.network.channels.unwrap_or(channels), height, width],
             classes: glyphs.then(|| GlyphSet::CLASSES.map(str::to_owned).to_vec()),
             validation: args.val.clone().unwrap_or(validation),
-            config: config(args, global, if glyphs { super::DEFAULT_EPOCHS } else { 6 }),
+            config: config(args, global, glyphs),
             format: if args.half || glyphs { WeightsFormat::F16 } else { WeightsFormat::F32 },
         })
     }
@@ -130,7 +130,12 @@ fn architecture(name: ArchitectureName, network: &NetworkArgs, side: usize) -> a
     Ok(architecture)
 }
 
-fn config(args: &TrainArgs, global: &GlobalArgs, epochs: usize) -> TrainConfig {
+/// Highest learning rate of plain descent, but for glyphs, whose small network takes five times as much: a ResNet-18
+/// learns digits to 94 % with it where it gets to 86 % with 0.1.
+const USUAL_RATE: f32 = 0.02;
+
+fn config(args: &TrainArgs, global: &GlobalArgs, glyphs: bool) -> TrainConfig {
+    let epochs = if glyphs { super::DEFAULT_EPOCHS } else { 6 };
     let steps = &args.steps;
     let (optimiser, rate, decay) = match (steps.optimiser, Optimiser::ADAMW, steps.momentum) {
         (OptimiserName::Adamw, Optimiser::AdamW { beta2, eps, .. }, beta1) => {
@@ -138,7 +143,8 @@ fn config(args: &TrainArgs, global: &GlobalArgs, epochs: usize) -> TrainConfig {
         }
         (OptimiserName::Adamw | OptimiserName::Sgd, _, momentum) => {
             let usual = TrainConfig::default();
-            (Optimiser::Sgd { momentum, nesterov: true }, usual.learning_rate, usual.weight_decay)
+            let rate = if glyphs { usual.learning_rate } else { USUAL_RATE };
+            (Optimiser::Sgd { momentum, nesterov: true }, rate, usual.weight_decay)
         }
     };
     TrainConfig {

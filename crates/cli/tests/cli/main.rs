@@ -73,7 +73,8 @@ fn every_ranking_is_printed_and_shown_on_a_page_that_needs_no_other_file() {
     let db = bench.database();
     text(&["ingest", &db, "--dataset", "glyphs", "--count", "48"]);
     let page = bench.text("page.html");
-    let tmm = ["--set", "trigger_steps=2", "--set", "background=16", "--set", "epochs=1"];
+    let tmm =
+        ["--set", "mode=exact", "--set", "trigger_steps=2", "--set", "background=16", "--set", "epochs=1"];
     let search = ["search", &db, "glyphs:1:7", "--disturb", "rotate=10", "--hits", "4", "--shortlist", "12"];
     let report = json(&[&search[..], &tmm, &["--html", &page]].concat());
 

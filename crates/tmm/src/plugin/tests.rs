@@ -24,7 +24,16 @@ fn views() -> Vec<TmmView> {
 }
 
 fn quick() -> TmmConfig {
-    TmmConfig { trigger_steps: 3, epochs: 5, batch: 8, background: 16, positives: 2, ..TmmConfig::default() }
+    let mode = Mode::Exact;
+    TmmConfig {
+        mode,
+        trigger_steps: 3,
+        epochs: 5,
+        batch: 8,
+        background: 16,
+        positives: 2,
+        ..TmmConfig::default()
+    }
 }
 
 fn source() -> MemorySource {

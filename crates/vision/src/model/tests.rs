@@ -237,7 +237,7 @@ fn loss(model: &Model, batch: &[Pixels]) -> f64 {
 fn gradients_agree_with_finite_differences() {
     let everywhere = on_every_device()
         .into_iter()
-        .flat_map(|compute| every_architecture().into_iter().map(move |manifest| (compute, manifest)));
+        .flat_map(|compute| every_architecture().map(move |manifest| (compute, manifest)));
     for (compute, mut manifest) in everywhere {
         let channels = manifest.channels;
         manifest.normalisation = Some(Normalisation { mean: vec![0.4; channels], std: vec![0.5; channels] });
@@ -352,9 +352,8 @@ fn an_input_of_the_wrong_shape_is_refused() {
 
 #[test]
 fn an_overflowing_network_is_an_error_and_no_row() {
-    for (compute, manifest) in on_every_device()
-        .into_iter()
-        .flat_map(|compute| every_architecture().into_iter().map(move |m| (compute, m)))
+    for (compute, manifest) in
+        on_every_device().into_iter().flat_map(|compute| every_architecture().map(move |m| (compute, m)))
     {
         let model = seeded(&manifest, 0, &compute);
         let ModelManifest { channels, height, width, .. } = *model.manifest();
