@@ -1,8 +1,7 @@
 //! The two files of a model: weights and manifest.
 
 use std::fs;
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use vision::{ComputeConfig, Model, ModelManifest};
@@ -18,13 +17,39 @@ pub(crate) const BUILTIN_GLYPHS: &str = "builtin:glyphs";
 const GLYPH_WEIGHTS: &[u8] = include_bytes!("../assets/glyphs.safetensors");
 const GLYPH_MANIFEST: &str = include_str!("../assets/glyphs.json");
 
-/// A model's two files in memory.
+/// A model's two files. Weights stay in their file until they are needed, so that they are not in memory beside the
+/// network that is made of them.
 #[derive(Debug)]
 pub(crate) struct ModelFiles {
     /// What errors call it.
     name: String,
-    weights: Vec<u8>,
+    weights: Source,
     manifest: ModelManifest,
+}
+
+#[derive(Debug)]
+enum Source {
+    CompiledIn,
+    /// A file, with the digest of what it held when it was first read.
+    File(PathBuf, blake3::Hash),
+}
+
+impl Source {
+    fn of_file(path: &Path, bytes: &[u8]) -> Self {
+        Self::File(path.to_owned(), blake3::hash(bytes))
+    }
+
+    fn bytes(&self) -> anyhow::Result<Vec<u8>> {
+        match self {
+            Self::CompiledIn => Ok(GLYPH_WEIGHTS.to_vec()),
+            Self::File(path, digest) => {
+                let bytes = read_weights(path)?;
+                let is_same = blake3::hash(&bytes) == *digest;
+                anyhow::ensure!(is_same, "weights {} were exchanged meanwhile; try again", path.display());
+                Ok(bytes)
+            }
+        }
+    }
 }
 
 impl ModelFiles {
@@ -49,7 +74,7 @@ impl ModelFiles {
     /// The network that is compiled in.
     pub(crate) fn builtin() -> anyhow::Result<Self> {
         let manifest = ModelManifest::from_json(GLYPH_MANIFEST)?;
-        Ok(Self { name: BUILTIN_GLYPHS.to_owned(), weights: GLYPH_WEIGHTS.to_vec(), manifest })
+        Ok(Self { name: BUILTIN_GLYPHS.to_owned(), weights: Source::CompiledIn, manifest })
     }
 
     /// Reads weights, and the manifest from where it is said to be: a file of its own, or beside the weights.
@@ -60,7 +85,8 @@ impl ModelFiles {
             .with_context(|| format!("manifest {} cannot be read", path.display()))?;
         let manifest =
             ModelManifest::from_json(&json).with_context(|| format!("manifest {}", path.display()))?;
-        Ok(Self { name: weights.display().to_string(), weights: read_weights(weights)?, manifest })
+        let source = Source::of_file(weights, &read_weights(weights)?);
+        Ok(Self { name: weights.display().to_string(), weights: source, manifest })
     }
 
     /// Reads weights without a manifest: the architecture is inferred from the tensors.
@@ -77,20 +103,21 @@ impl ModelFiles {
             );
             manifest.classes = classes.to_vec();
         }
-        Ok(Self { name: weights.display().to_string(), weights: bytes, manifest })
+        let source = Source::of_file(weights, &bytes);
+        Ok(Self { name: weights.display().to_string(), weights: source, manifest })
     }
 
     /// Builds the network; wrong weights are found here.
     pub(crate) fn load(&self, compute: ComputeConfig) -> anyhow::Result<Model> {
-        Model::load(self.manifest.clone(), &self.weights, compute)
+        Model::load_owned(self.manifest.clone(), self.weights.bytes()?, compute)
             .with_context(|| format!("model {} is refused", self.name))
     }
 
     /// Writes both files durably, the manifest first.
-    pub(crate) fn write(&self, weights: &Path) -> io::Result<()> {
-        let manifest = self.manifest.to_json().map_err(io::Error::other)?;
+    pub(crate) fn write(&self, weights: &Path) -> anyhow::Result<()> {
+        let manifest = self.manifest.to_json()?;
         whole_file::write(&ModelManifest::path_beside(weights), manifest.as_bytes())?;
-        whole_file::write(weights, &self.weights)
+        Ok(whole_file::write(weights, &self.weights.bytes()?)?)
     }
 }
 

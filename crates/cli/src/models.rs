@@ -96,6 +96,7 @@ impl Models {
         fs::create_dir_all(&folder)
             .and_then(|()| whole_file::sync(&self.database))
             .and_then(|()| whole_file::sync(&self.database.join(FOLDER)))
+            .map_err(anyhow::Error::from)
             .and_then(|()| files.write(&folder.join(WEIGHTS)))
             .with_context(|| format!("the model cannot be copied to {}", folder.display()))
     }

@@ -66,4 +66,4 @@ pub use statistics::{
 };
 pub use subject::{AskedFor, Known, Subject, SubjectRecord};
 pub use summary::{Contrast, Line, Measure, Outcome, PARTS, ProtocolSummary, REFERENCES, Standing, Summary};
-pub use tune::{MOST_TRIALS, Preset, Tuning, tune};
+pub use tune::{FEWEST_TRIALS, MOST_TRIALS, Preset, Tuning, tune};

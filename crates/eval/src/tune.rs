@@ -16,10 +16,11 @@ use crate::{
 /// Most settings of one search.
 pub const MOST_TRIALS: usize = 500;
 
-/// Share of the trials that the second stage tries on all queries, and of the queries that the first stage asks.
+/// Fewest settings of one search: as many as its second stage tries.
+pub const FEWEST_TRIALS: usize = 8;
+
+/// One of so many trials is tried on all queries by the second stage, and one of so many queries is asked by the first.
 const KEPT: usize = 4;
-/// Fewest of either.
-const FEWEST: usize = 8;
 
 /// Views that a trial may have, each with its chance in tenths: those that METHOD's first measurements name.
 const VIEWS: [(&str, usize); 8] = [
@@ -47,7 +48,7 @@ const VALUES: [(&str, &[&str]); 7] = [
 /// How the search goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuning {
-    /// Settings that are tried, [`FEWEST`] to [`MOST_TRIALS`].
+    /// Settings that are tried, [`FEWEST_TRIALS`] to [`MOST_TRIALS`].
     pub trials: usize,
     /// Queries of the last stage.
     pub queries: usize,
@@ -158,9 +159,9 @@ pub fn tune(
     tuning: &Tuning,
     progress: &mut dyn FnMut(RunProgress),
 ) -> Result<Preset, EvalError> {
-    if !(FEWEST..=MOST_TRIALS).contains(&tuning.trials) {
+    if !(FEWEST_TRIALS..=MOST_TRIALS).contains(&tuning.trials) {
         let (what, found) = ("trials", tuning.trials);
-        return Err(EvalError::Range { what, found, least: FEWEST, most: MOST_TRIALS });
+        return Err(EvalError::Range { what, found, least: FEWEST_TRIALS, most: MOST_TRIALS });
     }
     let reference = Contestant { name: "whitened".to_owned(), way: Way::Baseline(Baseline::Whitened) };
     let trials = tuning.trials();
@@ -186,8 +187,11 @@ pub fn tune(
         }
     }
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
-    let kept: Vec<Contestant> =
-        scored.into_iter().take(tuning.trials.div_ceil(KEPT).max(FEWEST)).map(|(_, trial)| trial).collect();
+    let kept: Vec<Contestant> = scored
+        .into_iter()
+        .take(tuning.trials.div_ceil(KEPT).max(FEWEST_TRIALS))
+        .map(|(_, trial)| trial)
+        .collect();
     let home = RunFolder::new(folder.path().join("stage-2"));
     run(&home, model, subject, &experiment(&kept, tuning.queries), progress)?;
     let lines = lines(&home)?;
@@ -267,7 +271,8 @@ mod tests {
             normalisation: None,
         };
         let model = Arc::new(Model::seeded(manifest, 1).unwrap());
-        let tuning = Tuning { trials: FEWEST, queries: 4, exemplars: 30, most_milliseconds: 1e9, seed: 2 };
+        let tuning =
+            Tuning { trials: FEWEST_TRIALS, queries: 4, exemplars: 30, most_milliseconds: 1e9, seed: 2 };
         let glyph = |index: &u64| {
             let glyph = datasets::GlyphSet::new(1).glyph(*index);
             Ok::<_, EvalError>(crate::Known { image: glyph.image, label: None, factors: None })
@@ -281,7 +286,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = RunFolder::new(home.path());
         let preset = tune(&folder, &model, &subject, &tuning, &mut |_| ()).unwrap();
-        assert!((0.0..=1.0).contains(&preset.found) && preset.trials == FEWEST, "{preset:?}");
+        assert!((0.0..=1.0).contains(&preset.found) && preset.trials == FEWEST_TRIALS, "{preset:?}");
         let written = std::fs::read(home.path().join("preset.json")).unwrap();
         assert_eq!(serde_json::from_slice::<Preset>(&written).unwrap(), preset);
         let mut stages = Vec::new();

@@ -77,7 +77,26 @@ impl Model {
         let manifest = ModelManifest::beside(weights)?;
         let file =
             fs::read(weights).map_err(|source| ModelError::Read { path: weights.to_owned(), source })?;
-        Self::load(manifest, &file, compute)
+        Self::load_owned(manifest, file, compute)
+    }
+
+    /// [`Model::load`] of bytes that nobody else needs.
+    ///
+    /// *Memory:* twice the weights in `f32` at most, where the lowerings of the convolutions do not repeat them: the bytes
+    /// are given back before the normalisations are folded.
+    ///
+    /// # Errors
+    ///
+    /// As [`Model::load`].
+    pub fn load_owned(
+        manifest: ModelManifest,
+        weights: Vec<u8>,
+        compute: ComputeConfig,
+    ) -> Result<Self, ModelError> {
+        manifest.validate()?;
+        let read = Weights::read(&weights, &manifest.tensors())?;
+        drop(weights);
+        Self::build(manifest, &read, &compute)
     }
 
     /// A model with random weights, on the processor: the same seed gives the same model. It classifies nothing;
