@@ -6,7 +6,7 @@
 use std::f64::consts::{FRAC_PI_2, LN_2, SQRT_2};
 
 /// Sine and cosine of an angle in radians of at most a few turns.
-pub(crate) fn sin_cos(angle: f64) -> (f64, f64) {
+pub fn sin_cos(angle: f64) -> (f64, f64) {
     let quarters = (angle / FRAC_PI_2).round();
     let x = angle - quarters * FRAC_PI_2;
     // |x| <= pi/4: twenty terms of the two series are exact to the last bits of an f64.
@@ -29,7 +29,7 @@ pub(crate) fn sin_cos(angle: f64) -> (f64, f64) {
 }
 
 /// Natural logarithm of a positive normal number.
-pub(crate) fn ln(x: f64) -> f64 {
+pub fn ln(x: f64) -> f64 {
     let bits = x.to_bits();
     let mut exponent = ((bits >> 52) & 0x7ff) as i32 - 1023;
     let mut mantissa = f64::from_bits((bits & ((1 << 52) - 1)) | (1023 << 52));
@@ -48,7 +48,7 @@ pub(crate) fn ln(x: f64) -> f64 {
 }
 
 /// Exponential of a number of at most 0; below -700 it is 0.
-pub(crate) fn exp(x: f64) -> f64 {
+pub fn exp(x: f64) -> f64 {
     if x < -700.0 {
         return 0.0;
     }

@@ -13,7 +13,7 @@ mod archive;
 mod byte_source;
 mod cifar;
 mod disturb;
-mod elementary;
+pub mod elementary;
 mod encoded;
 mod error;
 mod folder;

@@ -12,7 +12,6 @@ mod compare;
 mod condition;
 mod contest;
 mod corruption;
-mod elementary;
 mod error;
 mod experiment;
 mod grid;

@@ -1,5 +1,6 @@
+use datasets::elementary;
+
 use crate::corruption::raster::{Raster, bell, to_sample};
-use crate::elementary;
 use crate::random::Random;
 
 /// Radius of the disk, and deviation of the blur that softens its edge.

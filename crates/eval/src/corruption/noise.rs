@@ -1,7 +1,7 @@
+use datasets::elementary;
 use plugin_api::Image;
 
 use crate::corruption::raster::Raster;
-use crate::elementary;
 use crate::random::Random;
 
 const DEVIATION: [f64; 5] = [0.04, 0.06, 0.08, 0.09, 0.10];

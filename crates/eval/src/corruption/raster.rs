@@ -1,6 +1,5 @@
+use datasets::elementary;
 use plugin_api::Image;
-
-use crate::elementary;
 
 /// An image in the making: values 0..=1 once it is done, height x width x channels.
 #[derive(Debug, Clone)]

@@ -24,7 +24,7 @@ const LEAST_DEVIATION: f32 = 1e-4;
 const MOST_TRAINING_VALUES: usize = 1 << 26;
 
 /// Candidates whose steps are taken from the budget at once, and that threads share among them.
-const GROUP: usize = 256 * CHUNK;
+const GROUP: usize = 1024 * CHUNK;
 
 /// What the trigger stage hands on.
 struct TriggeredQuery {
