@@ -138,6 +138,26 @@ fn modules_are_files_beside_their_folder() {
     }
 }
 
+/// A file that no module names is compiled by nobody and rots.
+#[test]
+fn every_source_file_is_a_module() {
+    for manifest in manifests().into_iter().filter(|m| m.name != "examples") {
+        let source = manifest.folder.join("src");
+        let roots = ["lib.rs", "main.rs"].map(|root| source.join(root));
+        for file in rust_files(&source).into_iter().filter(|file| !roots.contains(file)) {
+            let folder = file.parent().unwrap();
+            let parents = if folder == source { roots.to_vec() } else { vec![folder.with_extension("rs")] };
+            let declared = format!("mod {};", file.file_stem().unwrap().to_str().unwrap());
+            // Generated code is named by the file that includes it.
+            let is_generated = folder.ends_with("generated");
+            let is_named = parents
+                .iter()
+                .any(|parent| fs::read_to_string(parent).is_ok_and(|text| text.contains(&declared)));
+            assert!(is_named || is_generated, "{} is in no module", file.display());
+        }
+    }
+}
+
 #[test]
 fn paths_named_in_the_documents_exist() {
     for document in ["README.md", "crates/ARCHITECTURE.md"] {
