@@ -96,11 +96,11 @@ fn tune(args: &EvalTuneArgs, global: &GlobalArgs, output: Output) -> anyhow::Res
     };
     let experiment = tuning.experiment();
     let model = model(&args.subject, global)?;
-    let images = Images::open(&args.subject.images, &experiment)?;
+    let images = Images::for_tuning(&args.subject.images, &experiment)?;
     let subject = Subject::draw_for_tuning(&images.name, &images.train, &experiment, images::known)?;
     let folder = RunFolder::new(&args.out);
     let preset = eval::tune(&folder, &model, &subject, &tuning, &mut told(output, start))?;
-    output.report(&TuneReport::of(&preset, &args.out, start.elapsed().as_secs_f64()))?;
+    output.report(&TuneReport::of(&preset, args.seed, &args.out, start.elapsed().as_secs_f64()))?;
     Ok(Ending::Done)
 }
 

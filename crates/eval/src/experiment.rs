@@ -163,8 +163,25 @@ impl Experiment {
         if self.protocols.is_empty() {
             return wrong("no protocol is named; name self-retrieval, non-self or both".to_owned());
         }
+        let twice = |names: Vec<String>| {
+            let mut seen = BTreeSet::new();
+            names.into_iter().find(|name| !seen.insert(name.clone()))
+        };
+        let conditions = twice(self.conditions.iter().map(ToString::to_string).collect());
+        if let Some(name) =
+            conditions.or_else(|| twice(self.protocols.iter().map(ToString::to_string).collect()))
+        {
+            return wrong(format!("{name} is named twice"));
+        }
+        if self.shortlists.contains(&0) {
+            return wrong("a shortlist of 0 keeps nothing; leave it out".to_owned());
+        }
         let mut names = BTreeSet::new();
         for contestant in &self.contestants {
+            if let Way::Tmm(way) = &contestant.way {
+                way.config()
+                    .map_err(|source| EvalError::Settings { contestant: contestant.name.clone(), source })?;
+            }
             if contestant.name.is_empty() || !names.insert(&contestant.name) {
                 return wrong(format!("contestant \"{}\" is named twice or not at all", contestant.name));
             }

@@ -95,7 +95,8 @@ impl RunFolder {
     }
 
     fn raw(&self, protocol: Protocol, condition: &Condition, ending: &str) -> PathBuf {
-        let name = condition.to_string().replace([':', '='], "-");
+        // A corruption and a disturbance may have one name: they keep apart what stands behind it.
+        let name = condition.to_string().replace(':', "-severity-").replace('=', "-");
         self.path.join("raw").join(protocol.to_string()).join(format!("{name}.{ending}"))
     }
 

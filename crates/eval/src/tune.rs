@@ -84,7 +84,7 @@ impl Tuning {
             queries: self.queries,
             seed: self.seed,
             trigger_seeds: 1,
-            neighbours: 10,
+            neighbours: 10.min(self.exemplars.saturating_sub(1)),
             protocols: vec![Protocol::SelfRetrieval],
             conditions: Condition::eleven(),
             contestants: Vec::new(),
@@ -144,8 +144,8 @@ fn trial(seed: u64, number: usize) -> Contestant {
     Contestant { name: format!("trial-{number:03}"), way }
 }
 
-/// Searches: all trials on a quarter of the queries, then the best quarter on all of them. The folders `stage-1` and
-/// `stage-2` of `folder` are runs of their own, and a search that was cut off goes on in them.
+/// Searches: all trials on a quarter of the queries, then the best quarter on all of them. The folders `stage-1-N` and
+/// `stage-2-DIGEST` of `folder` are runs of their own, and a search that was cut off goes on in them.
 ///
 /// *Determinism*: the tuning, the subject and the model decide what is found, but for the limit of time.
 ///
@@ -164,6 +164,7 @@ pub fn tune(
         return Err(EvalError::Range { what, found, least: FEWEST_TRIALS, most: MOST_TRIALS });
     }
     let reference = Contestant { name: "whitened".to_owned(), way: Way::Baseline(Baseline::Whitened) };
+    Experiment { contestants: vec![reference.clone()], ..tuning.experiment() }.validate()?;
     let trials = tuning.trials();
     // The first stage asks the first of the queries.
     let few = tuning.queries.div_ceil(KEPT).clamp(2, tuning.queries.max(2));
@@ -192,7 +193,20 @@ pub fn tune(
         .take(tuning.trials.div_ceil(KEPT).max(FEWEST_TRIALS))
         .map(|(_, trial)| trial)
         .collect();
-    let home = RunFolder::new(folder.path().join("stage-2"));
+    let too_slow = || {
+        let reason = format!(
+            "no setting answers within {} ms; allow more time, or take fewer exemplars and another folder",
+            tuning.most_milliseconds
+        );
+        EvalError::Experiment { reason }
+    };
+    if kept.is_empty() {
+        return Err(too_slow());
+    }
+    // By its contestants: another limit of time may keep others.
+    let kept_names: Vec<&str> = kept.iter().map(|trial| trial.name.as_str()).collect();
+    let digest = blake3::hash(kept_names.join(" ").as_bytes()).to_hex();
+    let home = RunFolder::new(folder.path().join(format!("stage-2-{}", &digest[..8])));
     run(&home, model, subject, &experiment(&kept, tuning.queries), progress)?;
     let lines = lines(&home)?;
     let fast = |line: &&Line| line.overall.milliseconds <= tuning.most_milliseconds;
@@ -203,13 +217,7 @@ pub fn tune(
             Way::Baseline(_) => None,
         }
     });
-    let Some((line, way)) = best else {
-        let reason = format!(
-            "no setting answers within {} ms; allow more time, or take fewer exemplars",
-            tuning.most_milliseconds
-        );
-        return Err(EvalError::Experiment { reason });
-    };
+    let Some((line, way)) = best else { return Err(too_slow()) };
     let whitened = lines.iter().find(|line| line.contestant == reference.name).map_or(0.0, worth);
     let preset = Preset {
         way,

@@ -13,6 +13,8 @@ use crate::source;
 
 /// Seeds of the glyphs that are exemplars, and of those that are test images; the shipped network saw neither.
 const GLYPH_SEEDS: [u64; 2] = [11, 12];
+/// Seed of the glyphs that settings are searched on.
+const TUNING_SEED: u64 = 13;
 
 /// Images that were not decoded yet.
 #[derive(Debug)]
@@ -29,6 +31,18 @@ pub(super) enum Item {
 }
 
 impl Images {
+    /// The images of a search of settings: those of an evaluation, of which the search draws others, or glyphs that no
+    /// evaluation draws.
+    pub(super) fn for_tuning(args: &EvalImageArgs, experiment: &Experiment) -> anyhow::Result<Self> {
+        let mut images = Self::open(args, experiment)?;
+        for item in &mut images.train {
+            if let Item::Glyph { seed, .. } = item {
+                *seed = TUNING_SEED;
+            }
+        }
+        Ok(images)
+    }
+
     pub(super) fn open(args: &EvalImageArgs, experiment: &Experiment) -> anyhow::Result<Self> {
         let Some(dataset) = args.dataset else {
             anyhow::ensure!(
@@ -43,7 +57,6 @@ impl Images {
             });
         };
         if dataset == DatasetName::Glyphs {
-            // Twice as many as are exemplars, so that a search of settings has glyphs of its own.
             let count = 2 * experiment.exemplars.max(experiment.queries) as u64;
             let [train, test] =
                 GLYPH_SEEDS.map(|seed| (0..count).map(|index| Item::Glyph { seed, index }).collect());

@@ -117,14 +117,15 @@ impl Report for CompareReport {
 #[derive(Debug, Serialize)]
 pub(super) struct TuneReport {
     preset: Preset,
+    seed: u64,
     file: String,
     seconds: f64,
 }
 
 impl TuneReport {
-    pub(super) fn of(preset: &Preset, folder: &Path, seconds: f64) -> Self {
+    pub(super) fn of(preset: &Preset, seed: u64, folder: &Path, seconds: f64) -> Self {
         let file = folder.join("preset.json").display().to_string();
-        Self { preset: preset.clone(), file, seconds }
+        Self { preset: preset.clone(), seed, file, seconds }
     }
 }
 
@@ -139,7 +140,7 @@ impl Report for TuneReport {
             self.file,
             span(self.seconds)
         );
-        way.views.iter().for_each(|view| text += &making(view));
+        way.views.iter().for_each(|view| text += &making(view, self.seed));
         text += "  lookalike search DB IMAGE --rank tmm --full";
         for (name, setting) in &way.parameters {
             let _written = match setting {
@@ -153,22 +154,22 @@ impl Report for TuneReport {
 }
 
 /// The commands that make a view of a recipe.
-fn making(view: &ViewRecipe) -> String {
+fn making(view: &ViewRecipe, seed: u64) -> String {
     let name = view.to_string().replace([':', '.'], "-");
     let triggered = |kind: &str, blend: Blend, omega: f32| {
         let (file, blend) = (format!("{name}.safetensors"), blend.name().replace('_', "-"));
         format!(
-            "  lookalike trigger fit DB --kind {kind} --out {file}\n  \
+            "  lookalike trigger fit DB --kind {kind} --seed {seed} --out {file}\n  \
              lookalike view add DB {name} --trigger {file} --blend {blend} --omega {omega}\n"
         )
     };
     match view {
-        ViewRecipe::Global(blend, omega) => triggered("global", *blend, *omega),
+        ViewRecipe::Global(blend, omega) => triggered("global --images 256 --steps 100", *blend, *omega),
         ViewRecipe::Random(blend, omega) => triggered("random", *blend, *omega),
         ViewRecipe::FixedPatch => triggered("fixed-patch", Blend::AsPrinted, 1.0),
         ViewRecipe::Blur(deviation) => format!("  lookalike view add DB {name} --blur {deviation}\n"),
         ViewRecipe::Mirror => format!("  lookalike view add DB {name} --mirror\n"),
-        ViewRecipe::Noise(norm) => format!("  lookalike view add DB {name} --noise {norm}\n"),
+        ViewRecipe::Noise(norm) => format!("  lookalike view add DB {name} --noise {norm} --seed {seed}\n"),
         ViewRecipe::Plain => format!("  lookalike view add DB {name} --noise 0\n"),
     }
 }

@@ -112,7 +112,11 @@ fn write_into(plan: &ImportPlan<'_>, target: &Path) -> anyhow::Result<Imported> 
     drop(buffered);
     // The weights last: a manifest alone is no model.
     manifest.finish(&manifest_file)?;
-    weights.finish(&weights_file)?;
+    if let Err(error) = weights.finish(&weights_file) {
+        // If it cannot be removed, the error under way says more.
+        let _removed = fs::remove_file(ModelManifest::path_beside(target));
+        return Err(error.into());
+    }
     Ok(imported)
 }
 

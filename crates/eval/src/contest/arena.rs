@@ -21,7 +21,7 @@ use crate::{EvalError, Experiment, Known, RankingError, Subject};
 
 /// Candidates of the k-reciprocal re-ranking.
 const RERANKED: usize = 200;
-/// Exemplars whose mean score is taken as the prior of a dummy class.
+/// Exemplars, none of them a query, whose mean score is taken as the prior of a dummy class.
 const PRIOR_QUERIES: usize = 8;
 /// Images embedded at once.
 const AT_ONCE: usize = 256;
@@ -71,6 +71,7 @@ pub struct Asked {
     pub image: Image,
     pixels: Pixels,
     row: Vec<f32>,
+    preparing: Duration,
     embedding: Duration,
 }
 
@@ -79,7 +80,7 @@ pub struct Asked {
 pub struct Scored {
     /// One score per exemplar, larger is nearer.
     pub scores: Vec<f32>,
-    /// Time of the whole query, embedding included.
+    /// Time of the whole query, with as much of its preparation as the contestant needs.
     pub elapsed: Duration,
 }
 
@@ -98,6 +99,12 @@ impl Arena {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Self, EvalError> {
         let exemplars = subject.exemplars.as_slice();
+        let is_asked = |place: usize| subject.own.iter().any(|asked| asked.original == Some(place));
+        let others: Vec<Image> = (0..exemplars.len())
+            .filter(|place| !is_asked(*place))
+            .take(PRIOR_QUERIES)
+            .map(|place| exemplars[place].image.clone())
+            .collect();
         let mut seeds = Vec::new();
         for number in 0..experiment.trigger_seeds as u64 {
             progress(&format!("exemplars and views of seed {number}"));
@@ -105,6 +112,7 @@ impl Arena {
             seeds.push(SeedArena::new(
                 model,
                 exemplars,
+                &others,
                 experiment,
                 experiment.seed.wrapping_add(number),
                 &folder,
@@ -174,8 +182,9 @@ impl Arena {
     pub fn ask(&self, image: Image) -> Result<Asked, EvalError> {
         let start = Instant::now();
         let pixels = self.model.prepare(&image);
+        let preparing = start.elapsed();
         let row = self.model.features(std::slice::from_ref(&pixels))?.into_values();
-        Ok(Asked { image, pixels, row, embedding: start.elapsed() })
+        Ok(Asked { image, pixels, row, preparing, embedding: start.elapsed() })
     }
 
     /// The class that the model gives a query.
@@ -197,7 +206,12 @@ impl Arena {
                 let scores = self
                     .baseline(*baseline, asked, seed.seed)?
                     .map_err(|source| EvalError::Ranking { contestant: contestant.name.clone(), source })?;
-                Ok(Scored { scores, elapsed: start.elapsed() + asked.embedding })
+                // Copies and layers are embedded anew, the query among them.
+                let before = match baseline.seen() {
+                    Seen::Features if !baseline.is_seeded() => asked.embedding,
+                    Seen::Features | Seen::Pixels | Seen::Layer4 => asked.preparing,
+                };
+                Ok(Scored { scores, elapsed: start.elapsed() + before })
             }
             Way::Tmm(_) => {
                 let scores = seed.scores(&contestant.name, &asked.image)?;
@@ -300,6 +314,7 @@ impl SeedArena {
     fn new(
         model: &Arc<Model>,
         exemplars: &[Known],
+        others: &[Image],
         experiment: &Experiment,
         seed: u64,
         folder: &Path,
@@ -342,8 +357,13 @@ impl SeedArena {
                 way.config().map_err(|source| EvalError::Settings { contestant: name.to_owned(), source })?;
             let views = way.views.iter().map(view).collect::<Result<Vec<_>, _>>()?;
             let reranker = reranker(config.clone(), views, name)?;
-            let others = exemplars.iter().take(PRIOR_QUERIES).map(|known| known.image.clone()).collect();
-            let fighter = Fighter { way: way.clone(), config, reranker, prior: OnceLock::new(), others };
+            let fighter = Fighter {
+                way: way.clone(),
+                config,
+                reranker,
+                prior: OnceLock::new(),
+                others: others.to_vec(),
+            };
             fighters.insert(name.to_owned(), fighter);
         }
         Ok(Self { seed, snapshot, ids, fighters })
