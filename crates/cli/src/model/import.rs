@@ -115,7 +115,7 @@ fn write_into(plan: &ImportPlan<'_>, target: &Path) -> anyhow::Result<Imported> 
     if let Err(error) = weights.finish(&weights_file) {
         // If it cannot be removed, the error under way says more.
         let _removed = fs::remove_file(ModelManifest::path_beside(target));
-        return Err(error.into());
+        return Err(error);
     }
     Ok(imported)
 }
