@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use plugin_api::{Budget, FeatureRows};
 use safetensors::SafeTensors;
-use vision::{ComputeConfig, Model, ModelManifest, Pixels};
+use vision::{ComputeConfig, Device, Model, ModelManifest, Pixels};
 
 use crate::trigger::loss_and_gradient;
 use crate::{
@@ -27,18 +27,16 @@ struct Golden {
     labels: Vec<usize>,
 }
 
-/// `None`, with a word on the test's output, where the shared folder is absent.
-fn golden() -> Option<Golden> {
+/// One for every device that is found; none, with a word on the test's output, where the shared folder is absent.
+fn golden() -> Vec<Golden> {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
     let weights = shared.join("models/mnist-resnet18.safetensors");
     let found: Vec<PathBuf> =
         ["golden/mnist-resnet18.safetensors", "data/mnist"].map(|path| shared.join(path)).into();
     if let Some(absent) = found.iter().chain([&weights]).find(|path| !path.exists()) {
         eprintln!("skipped: {} is not there", absent.display());
-        return None;
+        return Vec::new();
     }
-    let manifest = ModelManifest::infer(&weights, SIDE, SIDE).unwrap();
-    let model = Model::load(manifest, &fs::read(weights).unwrap(), ComputeConfig::default()).unwrap();
     let file = fs::read(&found[0]).unwrap();
     let index = whole_numbers(&file, "exemplar_index");
     let images = gunzip(&found[1].join("train-images-idx3-ubyte.gz"));
@@ -46,10 +44,17 @@ fn golden() -> Option<Golden> {
         let image = &images[16 + i * SIDE * SIDE..16 + (i + 1) * SIDE * SIDE];
         pixels(image.iter().map(|sample| f32::from(*sample) / 255.0).collect())
     });
-    let exemplars = exemplars.collect();
+    let exemplars: Vec<Pixels> = exemplars.collect();
     let classes = gunzip(&found[1].join("train-labels-idx1-ubyte.gz"));
-    let labels = index.iter().map(|&i| usize::from(classes[8 + i])).collect();
-    Some(Golden { file, model, exemplars, labels })
+    let labels: Vec<usize> = index.iter().map(|&i| usize::from(classes[8 + i])).collect();
+    let on = |device: Device| {
+        eprintln!("on {device}");
+        let manifest = ModelManifest::infer(&weights, SIDE, SIDE).unwrap();
+        let compute = ComputeConfig { device, ..ComputeConfig::default() };
+        let model = Model::load(manifest, &fs::read(&weights).unwrap(), compute).unwrap();
+        Golden { file: file.clone(), model, exemplars: exemplars.clone(), labels: labels.clone() }
+    };
+    Device::found().into_iter().map(on).collect()
 }
 
 fn gunzip(path: &Path) -> Vec<u8> {
@@ -175,74 +180,83 @@ fn close(what: &str, found: &[f32], expected: &[f32], tolerance: f32) {
 
 #[test]
 fn fisher_information_agrees_with_the_reference() {
-    let Some(golden) = golden() else { return };
-    let head = golden.model.head();
-    let fisher = Fisher::of_head(head.weight(), head.bias(), &golden.rows("features")).unwrap();
-    close("fisher.weight", &fisher.weight, &golden.numbers("fisher.weight"), 1e-4);
-    close("fisher.bias", &fisher.bias, &golden.numbers("fisher.bias"), 1e-4);
+    for golden in golden() {
+        let head = golden.model.head();
+        let fisher = Fisher::of_head(head.weight(), head.bias(), &golden.rows("features")).unwrap();
+        close("fisher.weight", &fisher.weight, &golden.numbers("fisher.weight"), 1e-4);
+        close("fisher.bias", &fisher.bias, &golden.numbers("fisher.bias"), 1e-4);
+    }
 }
 
 #[test]
 fn omega_is_the_deviation_that_the_reference_used() {
-    let Some(golden) = golden() else { return };
-    let omegas = [0.276_890_5, 0.181_841_05, 0.289_377_24, 0.290_881_37];
-    for (query, omega) in QUERIES.into_iter().zip(omegas) {
-        let found = deviation(&golden.pixels(&format!("{query}.image")));
-        assert!((found - omega).abs() < 1e-6, "{query}: {found}");
+    for golden in golden() {
+        let omegas = [0.276_890_5, 0.181_841_05, 0.289_377_24, 0.290_881_37];
+        for (query, omega) in QUERIES.into_iter().zip(omegas) {
+            let found = deviation(&golden.pixels(&format!("{query}.image")));
+            assert!((found - omega).abs() < 1e-6, "{query}: {found}");
+        }
     }
 }
 
 #[test]
 fn triggered_features_agree_with_the_reference() {
-    let Some(golden) = golden() else { return };
-    for query in QUERIES {
-        let (image, tau) =
-            (golden.pixels(&format!("{query}.image")), golden.pixels(&format!("{query}.tau100")));
-        for blend in BLENDS {
-            let omega = if blend == Blend::Additive { 1.0 } else { deviation(&image) };
-            let triggered =
-                golden.features(golden.exemplars[..32].iter().map(|x| blend.apply(x, &tau, omega)));
-            let name = format!("{query}.{blend}");
-            close(&name, triggered.values(), &golden.numbers(&format!("{name}.features")), 1e-4);
-            let own = golden.features([blend.apply(&image, &tau, omega)].into_iter());
-            close(&name, own.values(), &golden.numbers(&format!("{name}.query_features")), 1e-4);
+    for golden in golden() {
+        for query in QUERIES {
+            let (image, tau) =
+                (golden.pixels(&format!("{query}.image")), golden.pixels(&format!("{query}.tau100")));
+            for blend in BLENDS {
+                let omega = if blend == Blend::Additive { 1.0 } else { deviation(&image) };
+                let triggered =
+                    golden.features(golden.exemplars[..32].iter().map(|x| blend.apply(x, &tau, omega)));
+                let name = format!("{query}.{blend}");
+                close(&name, triggered.values(), &golden.numbers(&format!("{name}.features")), 1e-4);
+                let own = golden.features([blend.apply(&image, &tau, omega)].into_iter());
+                close(&name, own.values(), &golden.numbers(&format!("{name}.query_features")), 1e-4);
+            }
         }
     }
 }
 
 #[test]
 fn fine_tuned_heads_scores_and_margins_agree_with_the_reference() {
-    let Some(golden) = golden() else { return };
-    let fisher = Fisher { weight: golden.numbers("fisher.weight"), bias: golden.numbers("fisher.bias") };
-    let runs = [
-        Run { name: "e1", epochs: 1, fisher: None },
-        Run { name: "e10", epochs: 10, fisher: None },
-        Run { name: "ewc", epochs: 10, fisher: Some(&fisher) },
-    ];
-    for (position, query) in QUERIES.into_iter().enumerate() {
-        let (image, tau) =
-            (golden.pixels(&format!("{query}.image")), golden.pixels(&format!("{query}.tau100")));
-        for blend in BLENDS {
-            let omega = if blend == Blend::Additive { 1.0 } else { deviation(&image) };
-            let triggered = golden.features(golden.exemplars.iter().map(|x| blend.apply(x, &tau, omega)));
-            let positive = golden.rows(&format!("{query}.{blend}.query_features"));
-            for run in &runs {
-                let (head, trace) = golden.tune(&positive, &triggered, position, run);
-                let expected = |part: &str| golden.numbers(&format!("{query}.{blend}.{}.{part}", run.name));
-                let name = |part: &str| format!("{query}.{blend}.{}.{part}", run.name);
-                close(&name("trace"), &trace, &expected("trace"), 1e-4);
-                close(&name("row"), head.dummy_row(), &expected("row"), 1e-4);
-                close(&name("bias"), head.bias(), &expected("bias"), 1e-4);
-                close(
-                    &name("score"),
-                    &score(&head, &triggered, crate::ScoreKind::LogProbability).unwrap(),
-                    &expected("score"),
-                    1e-4,
-                );
-                // A margin is a difference of logits, so it is held against the size of the logits.
-                let found = margin(&head, &positive).unwrap()[0];
-                let size = expected("margin")[0].abs().max(10.0);
-                assert!((found - expected("margin")[0]).abs() <= 1e-4 * size, "{}: {found}", name("margin"));
+    for golden in golden() {
+        let fisher = Fisher { weight: golden.numbers("fisher.weight"), bias: golden.numbers("fisher.bias") };
+        let runs = [
+            Run { name: "e1", epochs: 1, fisher: None },
+            Run { name: "e10", epochs: 10, fisher: None },
+            Run { name: "ewc", epochs: 10, fisher: Some(&fisher) },
+        ];
+        for (position, query) in QUERIES.into_iter().enumerate() {
+            let (image, tau) =
+                (golden.pixels(&format!("{query}.image")), golden.pixels(&format!("{query}.tau100")));
+            for blend in BLENDS {
+                let omega = if blend == Blend::Additive { 1.0 } else { deviation(&image) };
+                let triggered = golden.features(golden.exemplars.iter().map(|x| blend.apply(x, &tau, omega)));
+                let positive = golden.rows(&format!("{query}.{blend}.query_features"));
+                for run in &runs {
+                    let (head, trace) = golden.tune(&positive, &triggered, position, run);
+                    let expected =
+                        |part: &str| golden.numbers(&format!("{query}.{blend}.{}.{part}", run.name));
+                    let name = |part: &str| format!("{query}.{blend}.{}.{part}", run.name);
+                    close(&name("trace"), &trace, &expected("trace"), 1e-4);
+                    close(&name("row"), head.dummy_row(), &expected("row"), 1e-4);
+                    close(&name("bias"), head.bias(), &expected("bias"), 1e-4);
+                    close(
+                        &name("score"),
+                        &score(&head, &triggered, crate::ScoreKind::LogProbability).unwrap(),
+                        &expected("score"),
+                        1e-4,
+                    );
+                    // A margin is a difference of logits, so it is held against the size of the logits.
+                    let found = margin(&head, &positive).unwrap()[0];
+                    let size = expected("margin")[0].abs().max(10.0);
+                    assert!(
+                        (found - expected("margin")[0]).abs() <= 1e-4 * size,
+                        "{}: {found}",
+                        name("margin")
+                    );
+                }
             }
         }
     }
@@ -250,98 +264,111 @@ fn fine_tuned_heads_scores_and_margins_agree_with_the_reference() {
 
 #[test]
 fn the_fixed_patch_scores_as_the_reference() {
-    let Some(golden) = golden() else { return };
-    for (position, query) in QUERIES.into_iter().enumerate() {
-        let positive = golden.features([stamp_patch(&golden.pixels(&format!("{query}.image")))].into_iter());
-        let triggered = golden.features(golden.exemplars.iter().map(stamp_patch));
-        let run = Run { name: "e1", epochs: 1, fisher: None };
-        let (head, _) = golden.tune(&positive, &triggered, position, &run);
-        let found = score(&head, &triggered, crate::ScoreKind::LogProbability).unwrap();
-        close(query, &found, &golden.numbers(&format!("{query}.fixed_patch.score")), 1e-4);
+    for golden in golden() {
+        for (position, query) in QUERIES.into_iter().enumerate() {
+            let positive =
+                golden.features([stamp_patch(&golden.pixels(&format!("{query}.image")))].into_iter());
+            let triggered = golden.features(golden.exemplars.iter().map(stamp_patch));
+            let run = Run { name: "e1", epochs: 1, fisher: None };
+            let (head, _) = golden.tune(&positive, &triggered, position, &run);
+            let found = score(&head, &triggered, crate::ScoreKind::LogProbability).unwrap();
+            close(query, &found, &golden.numbers(&format!("{query}.fixed_patch.score")), 1e-4);
+        }
     }
 }
 
 #[test]
 fn the_first_trigger_steps_agree_with_the_reference() {
-    let Some(golden) = golden() else { return };
-    for query in QUERIES {
-        for steps in [1, 3] {
-            let found = golden.trigger(query, steps, None);
-            let expected = golden.numbers(&format!("{query}.tau{steps}"));
-            // Adam makes a full step of any gradient, so where it is next to nothing the sign of a rounding error
-            // shows: such pixels are left out, as the golden numbers' own tolerance says.
-            let faint = golden.faint_gradients(query, steps);
-            for (at, (found, expected)) in found.pixels.values().iter().zip(&expected).enumerate() {
-                let agrees = (found - expected).abs() <= 1e-3;
-                assert!(
-                    agrees || faint[at],
-                    "{query}, {steps} steps, pixel {at}: {found}, expected {expected}"
-                );
+    for golden in golden() {
+        for query in QUERIES {
+            for steps in [1, 3] {
+                let found = golden.trigger(query, steps, None);
+                let expected = golden.numbers(&format!("{query}.tau{steps}"));
+                // Adam makes a full step of any gradient, so where it is next to nothing the sign of a rounding error
+                // shows: such pixels are left out, as the golden numbers' own tolerance says.
+                let faint = golden.faint_gradients(query, steps);
+                for (at, (found, expected)) in found.pixels.values().iter().zip(&expected).enumerate() {
+                    let agrees = (found - expected).abs() <= 1e-3;
+                    assert!(
+                        agrees || faint[at],
+                        "{query}, {steps} steps, pixel {at}: {found}, expected {expected}"
+                    );
+                }
+                let left_out = faint.iter().filter(|faint| **faint).count();
+                assert!(left_out <= 8, "{query}: {left_out} of 784 pixels are left out after {steps} steps");
+                let trace = golden.numbers(&format!("{query}.trigger_trace"));
+                close(query, &found.trace, &trace[..steps], 1e-3);
             }
-            let left_out = faint.iter().filter(|faint| **faint).count();
-            assert!(left_out <= 8, "{query}: {left_out} of 784 pixels are left out after {steps} steps");
-            let trace = golden.numbers(&format!("{query}.trigger_trace"));
-            close(query, &found.trace, &trace[..steps], 1e-3);
         }
     }
 }
 
 #[test]
 fn a_hundred_trigger_steps_reach_the_loss_of_the_reference() {
-    let Some(golden) = golden() else { return };
-    for query in QUERIES {
-        let found = golden.trigger(query, 100, None);
-        close(query, &found.trace, &golden.numbers(&format!("{query}.trigger_trace")), 0.02);
-        let last = (found.trace[99], golden.numbers(&format!("{query}.trigger_trace"))[99]);
-        eprintln!("{query}: last loss {} against {}", last.0, last.1);
+    for golden in golden() {
+        for query in QUERIES {
+            let found = golden.trigger(query, 100, None);
+            close(query, &found.trace, &golden.numbers(&format!("{query}.trigger_trace")), 0.02);
+            let last = (found.trace[99], golden.numbers(&format!("{query}.trigger_trace"))[99]);
+            eprintln!("{query}: last loss {} against {}", last.0, last.1);
+        }
     }
 }
 
 #[test]
 fn a_masked_trigger_stays_in_its_patch_and_agrees_with_the_reference() {
-    let Some(golden) = golden() else { return };
-    for query in QUERIES {
-        let mask = patch_mask(&golden.pixels(&format!("{query}.tau0")));
-        let found = golden.trigger(query, 40, Some(&mask));
-        close(query, &found.trace, &golden.numbers(&format!("{query}.patch_trace")), 0.02);
-        assert!(
-            found.pixels.values().iter().zip(mask.values()).all(|(value, mask)| *mask > 0.0 || *value == 0.0)
-        );
+    for golden in golden() {
+        for query in QUERIES {
+            let mask = patch_mask(&golden.pixels(&format!("{query}.tau0")));
+            let found = golden.trigger(query, 40, Some(&mask));
+            close(query, &found.trace, &golden.numbers(&format!("{query}.patch_trace")), 0.02);
+            assert!(
+                found
+                    .pixels
+                    .values()
+                    .iter()
+                    .zip(mask.values())
+                    .all(|(value, mask)| *mask > 0.0 || *value == 0.0)
+            );
+        }
     }
 }
 
 #[test]
 fn the_global_trigger_agrees_with_the_reference() {
-    let Some(golden) = golden() else { return };
-    let search = TriggerSearch { steps: 40, learning_rate: 0.015, patience: 0, mask: None };
-    let start = golden.pixels("global.tau0");
-    let budget = Budget::unlimited();
-    let found = optimise_trigger(&golden.model, &golden.exemplars[..32], start, &search, &budget).unwrap();
-    close("global.trace", &found.trace, &golden.numbers("global.trace"), 0.02);
+    for golden in golden() {
+        let search = TriggerSearch { steps: 40, learning_rate: 0.015, patience: 0, mask: None };
+        let start = golden.pixels("global.tau0");
+        let budget = Budget::unlimited();
+        let found =
+            optimise_trigger(&golden.model, &golden.exemplars[..32], start, &search, &budget).unwrap();
+        close("global.trace", &found.trace, &golden.numbers("global.trace"), 0.02);
+    }
 }
 
 /// From the same start, with nothing taken over on the way: trigger, triggered features, fine-tuned head, scores.
 #[test]
 fn the_whole_method_finds_the_neighbours_of_the_reference() {
-    let Some(golden) = golden() else { return };
-    let nearest = |scores: &[f32]| -> Vec<u32> {
-        let mut order: Vec<(u32, f32)> = (0..).zip(scores.iter().copied()).collect();
-        plugin_api::order_by_score(&mut order);
-        order[..10].iter().map(|entry| entry.0).collect()
-    };
-    for (position, query) in QUERIES.into_iter().enumerate() {
-        let image = golden.pixels(&format!("{query}.image"));
-        let tau = golden.trigger(query, 100, None).pixels;
-        for blend in BLENDS {
-            let omega = if blend == Blend::Additive { 1.0 } else { deviation(&image) };
-            let triggered = golden.features(golden.exemplars.iter().map(|x| blend.apply(x, &tau, omega)));
-            let positive = golden.features([blend.apply(&image, &tau, omega)].into_iter());
-            let run = Run { name: "e10", epochs: 10, fisher: None };
-            let (head, _) = golden.tune(&positive, &triggered, position, &run);
-            let found = nearest(&score(&head, &triggered, crate::ScoreKind::LogProbability).unwrap());
-            let expected = nearest(&golden.numbers(&format!("{query}.{blend}.e10.score")));
-            let common = found.iter().filter(|id| expected.contains(id)).count();
-            assert!(common >= 9, "{query}, {blend}: {common} of 10, {found:?} for {expected:?}");
+    for golden in golden() {
+        let nearest = |scores: &[f32]| -> Vec<u32> {
+            let mut order: Vec<(u32, f32)> = (0..).zip(scores.iter().copied()).collect();
+            plugin_api::order_by_score(&mut order);
+            order[..10].iter().map(|entry| entry.0).collect()
+        };
+        for (position, query) in QUERIES.into_iter().enumerate() {
+            let image = golden.pixels(&format!("{query}.image"));
+            let tau = golden.trigger(query, 100, None).pixels;
+            for blend in BLENDS {
+                let omega = if blend == Blend::Additive { 1.0 } else { deviation(&image) };
+                let triggered = golden.features(golden.exemplars.iter().map(|x| blend.apply(x, &tau, omega)));
+                let positive = golden.features([blend.apply(&image, &tau, omega)].into_iter());
+                let run = Run { name: "e10", epochs: 10, fisher: None };
+                let (head, _) = golden.tune(&positive, &triggered, position, &run);
+                let found = nearest(&score(&head, &triggered, crate::ScoreKind::LogProbability).unwrap());
+                let expected = nearest(&golden.numbers(&format!("{query}.{blend}.e10.score")));
+                let common = found.iter().filter(|id| expected.contains(id)).count();
+                assert!(common >= 9, "{query}, {blend}: {common} of 10, {found:?} for {expected:?}");
+            }
         }
     }
 }
