@@ -76,17 +76,22 @@ impl Measuring<'_> {
         }
     }
 
-    /// The image after an attack, rounded to 8 bits as every query is.
+    /// The image after an attack, in 8 bits as every query is: rounded, but never out of the ball.
     fn attacked(&self, image: &Image, reach: f32, query: u64) -> Result<Image, EvalError> {
         let model = self.arena.model();
         let seed = self.experiment.seed ^ SplitMix64::mix(!query);
         let settings = Attack { ball: Ball::LInf(reach), steps: ATTACK_STEPS, step_size: reach / 4.0, seed };
-        let pixels = attack_features(model, &model.prepare(image), &settings)?.pixels;
+        let clean = model.prepare(image);
+        let pixels = attack_features(model, &clean, &settings)?.pixels;
         let plane = pixels.height() * pixels.width();
         #[expect(clippy::cast_sign_loss, reason = "cut to 0..=255 before")]
         let sample = |place: usize| {
-            let value = pixels.values()[place % pixels.channels() * plane + place / pixels.channels()];
-            (value.clamp(0.0, 1.0) * 255.0).round() as u8
+            let at = place % pixels.channels() * plane + place / pixels.channels();
+            let (was, now) = (clean.values()[at] * 255.0, pixels.values()[at] * 255.0);
+            let (least, most) = ((was - 255.0 * reach).ceil(), (was + 255.0 * reach).floor());
+            // A ball that holds no 8-bit value but the clean one leaves that.
+            let kept = if least <= most { now.round().clamp(least, most) } else { was.round() };
+            kept.clamp(0.0, 255.0) as u8
         };
         let samples = (0..plane * pixels.channels()).map(sample).collect();
         Ok(Image::new(pixels.height(), pixels.width(), pixels.channels(), samples)?)
