@@ -2,6 +2,8 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crate::whole_file;
+
 /// The beginning of a file that is being fetched, beside its place: its name with `.part` at the end.
 ///
 /// One process at a time holds it. It stays when it is dropped, unless it is empty, so that the next fetch goes on.
@@ -61,7 +63,8 @@ impl Part {
     /// Gives it the name of the whole file, durably.
     pub(super) fn keep(self, whole: &Path) -> io::Result<()> {
         self.file.sync_all()?;
-        fs::rename(&self.path, whole)
+        fs::rename(&self.path, whole)?;
+        whole_file::sync(whole_file::parent(whole))
     }
 }
 
