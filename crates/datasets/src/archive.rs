@@ -6,7 +6,7 @@ use tar::{EntryType, Header, PaxExtensions};
 
 use crate::byte_source::ByteSource;
 use crate::encoded::{check_content, check_count, check_size};
-use crate::folder::is_image;
+use crate::folder::{is_image, label_of};
 use crate::{DatasetError, Sample, SampleImage, Samples};
 
 const BLOCK: usize = 512;
@@ -194,8 +194,7 @@ impl Members {
             let content = self.content(member.bytes);
             let content = content.map_err(|error| self.end(error))?;
             check_content(self.source.path(), &content, || quoted(key))?;
-            let label = key.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-            let image = SampleImage::Encoded(content);
+            let (label, image) = (label_of(key), SampleImage::Encoded(content));
             return Ok(Some(Sample { label, key: key.clone(), image, tags: Vec::new() }));
         }
         let length = member.bytes.checked_add(padding(member.bytes));

@@ -22,7 +22,7 @@ pub const IMAGE_EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "ppm", "pgm", "pn
 /// [`DatasetError::Open`] when `folder` cannot be listed and [`DatasetError::Empty`] when there is no image below it.
 /// A sub-folder that cannot be listed, or a name that is not UTF-8, is an error among the samples, before them.
 pub fn image_folder(folder: &Path) -> Result<Samples, DatasetError> {
-    read(folder, |key| key.rsplit_once('/').map(|(folder, _)| folder.to_owned()))
+    read(folder, label_of)
 }
 
 /// A folder tree of image files whose sub-folders mean nothing: as [`image_folder`], and no sample has a label.
@@ -34,6 +34,11 @@ pub fn image_folder(folder: &Path) -> Result<Samples, DatasetError> {
 /// As [`image_folder`].
 pub fn unlabelled_folder(folder: &Path) -> Result<Samples, DatasetError> {
     read(folder, |_| None)
+}
+
+/// The label of an image with this path below the top of its set: its folder's path; none at the top itself.
+pub(crate) fn label_of(key: &str) -> Option<String> {
+    key.rsplit_once('/').map(|(folder, _)| folder.to_owned())
 }
 
 fn read(folder: &Path, label_of: fn(&str) -> Option<String>) -> Result<Samples, DatasetError> {
