@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use eval::{Experiment, Protocol, RunFolder, RunProgress, Subject, Suite, Summary, Tuning, write_report};
+use eval::{Experiment, Protocol, RunFolder, RunProgress, Subject, Suite, Tuning, write_report};
 use vision::Model;
 
 use self::images::Images;
@@ -63,7 +63,7 @@ fn run_experiment(args: &EvalRunArgs, global: &GlobalArgs, output: Output) -> an
     eval::run(&folder, &model, &subject, &experiment, &mut told(output, start))?;
     let written = write_report(&folder, Some(&subject))?;
     let seconds = start.elapsed().as_secs_f64();
-    output.report(&RunReport::of(&Summary::of(&folder)?, &written, Some(seconds)))?;
+    output.report(&RunReport::of(&written, Some(seconds)))?;
     Ok(Ending::Done)
 }
 
@@ -74,7 +74,7 @@ fn report(args: &EvalReportArgs, output: Output) -> anyhow::Result<Ending> {
         _ => Some(subject(&args.images, &folder.experiment()?)?),
     };
     let written = write_report(&folder, subject.as_ref())?;
-    output.report(&RunReport::of(&Summary::of(&folder)?, &written, None))?;
+    output.report(&RunReport::of(&written, None))?;
     Ok(Ending::Done)
 }
 

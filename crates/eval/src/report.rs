@@ -32,8 +32,10 @@ use crate::record;
 use crate::{EvalError, RunFolder, Subject, Summary};
 
 /// Where a report was written, and what it says first.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
+    /// What the run found.
+    pub summary: Summary,
     /// The page.
     pub page: PathBuf,
     /// All files, the page among them.
@@ -80,7 +82,9 @@ pub fn write_report(folder: &RunFolder, subject: Option<&Subject>) -> Result<Rep
     });
     let document =
         Document { title: format!("Evaluation of rankings on {}", summary.subject.name), sections };
-    write(folder, &document, &summary)
+    // What was read of the files is needed no longer.
+    drop(readings);
+    write(folder, &document, summary)
 }
 
 fn verdict(readings: &[Reading<'_>]) -> Section {
@@ -121,7 +125,7 @@ fn of_protocol(
     ])
 }
 
-fn write(folder: &RunFolder, document: &Document, summary: &Summary) -> Result<Report, EvalError> {
+fn write(folder: &RunFolder, document: &Document, summary: Summary) -> Result<Report, EvalError> {
     let mut files = Vec::new();
     let mut drawn = BTreeSet::new();
     for figure in document.figures() {
@@ -132,13 +136,13 @@ fn write(folder: &RunFolder, document: &Document, summary: &Summary) -> Result<R
     delete_others(folder, &drawn)?;
     files.push(folder.write("report/summary.md", document.to_markdown().as_bytes())?);
     let table = folder.path().join("report/summary.csv");
-    record::write(&table, &lines::lines(summary))?;
+    record::write(&table, &lines::lines(&summary))?;
     files.push(table);
     let page = folder.write("report/index.html", document.to_html().as_bytes())?;
     files.push(page.clone());
     let verdict = document.sections.first().map(|section| section.blocks.iter().map(Block::to_markdown));
     let verdict = verdict.into_iter().flatten().collect::<Vec<_>>().join("\n");
-    Ok(Report { page, files, verdict })
+    Ok(Report { summary, page, files, verdict })
 }
 
 /// Deletes what an earlier report drew and this one did not.

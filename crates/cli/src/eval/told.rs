@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use eval::{Measure, Preset, Report as Written, Setting, Summary, ViewRecipe};
+use eval::{Measure, Preset, Report as Written, Setting, ViewRecipe};
 use serde::Serialize;
 use tmm::Blend;
 
@@ -40,8 +40,9 @@ struct RankingReport {
 }
 
 impl RunReport {
-    pub(super) fn of(summary: &Summary, written: &Written, seconds: Option<f64>) -> Self {
-        let protocols = summary
+    pub(super) fn of(written: &Written, seconds: Option<f64>) -> Self {
+        let protocols = written
+            .summary
             .protocols
             .iter()
             .map(|found| {
