@@ -18,7 +18,7 @@ use anyhow::Context;
 use datasets::GlyphSet;
 use lookalike::plugin_api::{Budget, ParameterValue, Parameters};
 use lookalike::{
-    Answer, Candidates, Collection, DEFAULT_CANDIDATES, Database, IngestItem, IngestReport, ItemImage, Query,
+    Answer, Candidates, Collection, DEFAULT_CANDIDATES, Database, IngestItem, IngestReport, Query,
     StoreConfig,
 };
 use vision::Model;
@@ -39,6 +39,7 @@ use crate::output::{Output, grouped};
 use crate::progress::Progress;
 use crate::ranking::Ranking;
 use crate::search::predicted;
+use crate::source::item_image;
 use crate::stats::ModelReport;
 
 /// Seed of the stored glyphs; the shipped network was trained on others.
@@ -96,11 +97,7 @@ impl Home {
 fn store(collection: &Collection, count: u64) -> anyhow::Result<IngestReport> {
     let mut progress = Progress::new("store", "glyphs", Some(count));
     let items = datasets::glyphs(GLYPH_SEED, count).filter_map(Result::ok).map(|sample| IngestItem {
-        image: match sample.image {
-            datasets::SampleImage::Decoded(image) => ItemImage::Decoded(image),
-            datasets::SampleImage::Encoded(bytes) => ItemImage::Encoded(bytes),
-            datasets::SampleImage::File(path) => ItemImage::File(path),
-        },
+        image: item_image(sample.image),
         key: sample.key,
         label: sample.label,
         tags: sample.tags.into_iter().map(|(name, value)| (name, tag_value(&value))).collect(),

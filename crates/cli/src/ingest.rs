@@ -8,7 +8,7 @@ use std::str::FromStr;
 use anyhow::Context;
 use datasets::{DatasetError, ParquetColumns, Sample, SampleImage, Samples};
 use lookalike::plugin_api::Budget;
-use lookalike::{IngestItem, IngestOptions, IngestReport, ItemImage, MAX_REFUSALS_KEPT, TagValue};
+use lookalike::{IngestItem, IngestOptions, IngestReport, MAX_REFUSALS_KEPT, TagValue};
 use serde::Serialize;
 
 use crate::Ending;
@@ -78,13 +78,13 @@ impl Input {
     pub(crate) fn of_paths(paths: &[PathBuf]) -> anyhow::Result<Self> {
         let mut input = Self { samples: Box::new(std::iter::empty()), length: Some(0), skipped: 0 };
         for path in paths {
-            if path.is_dir() {
-                let samples = datasets::image_folder(path)?;
+            let many = if path.is_dir() {
+                Some(datasets::image_folder(path)?)
+            } else {
+                Archive::of(path).map(|archive| archive.open(path)).transpose()?
+            };
+            if let Some(samples) = many {
                 input.skipped += samples.skipped().len() as u64;
-                input.length = input.length.zip(samples.len_hint()).map(|(a, b)| a + b);
-                input.samples = Box::new(input.samples.chain(samples));
-            } else if let Some(samples) = Archive::of(path).map(|archive| archive.open(path)) {
-                let samples = samples?;
                 input.length = input.length.zip(samples.len_hint()).map(|(a, b)| a + b);
                 input.samples = Box::new(input.samples.chain(samples));
             } else {
@@ -99,7 +99,8 @@ impl Input {
         Ok(input)
     }
 
-    fn announced(&self, limit: Option<usize>) -> Option<u64> {
+    /// How many images there will be, where it is known beforehand.
+    pub(crate) fn announced(&self, limit: Option<usize>) -> Option<u64> {
         self.length.map(|length| limit.map_or(length, |limit| length.min(limit as u64)))
     }
 }
@@ -188,11 +189,7 @@ fn item(sample: Sample, args: &IngestArgs) -> IngestItem {
     tags.extend(args.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())));
     IngestItem {
         key: format!("{}{}", args.prefix, sample.key),
-        image: match sample.image {
-            SampleImage::Decoded(image) => ItemImage::Decoded(image),
-            SampleImage::Encoded(bytes) => ItemImage::Encoded(bytes),
-            SampleImage::File(path) => ItemImage::File(path),
-        },
+        image: source::item_image(sample.image),
         label: args.label.clone().or(sample.label),
         tags,
     }

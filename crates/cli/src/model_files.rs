@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::Context;
 use vision::{ComputeConfig, Model, ModelManifest};
@@ -31,20 +32,18 @@ pub(crate) struct ModelFiles {
 enum Source {
     CompiledIn,
     /// A file, with the digest of what it held when it was first read.
-    File(PathBuf, blake3::Hash),
+    File(PathBuf, OnceLock<blake3::Hash>),
 }
 
 impl Source {
-    fn of_file(path: &Path, bytes: &[u8]) -> Self {
-        Self::File(path.to_owned(), blake3::hash(bytes))
-    }
-
     fn bytes(&self) -> anyhow::Result<Vec<u8>> {
         match self {
             Self::CompiledIn => Ok(GLYPH_WEIGHTS.to_vec()),
-            Self::File(path, digest) => {
-                let bytes = read_weights(path)?;
-                let is_same = blake3::hash(&bytes) == *digest;
+            Self::File(path, first) => {
+                let bytes =
+                    fs::read(path).with_context(|| format!("weights {} cannot be read", path.display()))?;
+                let digest = blake3::hash(&bytes);
+                let is_same = *first.get_or_init(|| digest) == digest;
                 anyhow::ensure!(is_same, "weights {} were exchanged meanwhile; try again", path.display());
                 Ok(bytes)
             }
@@ -77,7 +76,7 @@ impl ModelFiles {
         Ok(Self { name: BUILTIN_GLYPHS.to_owned(), weights: Source::CompiledIn, manifest })
     }
 
-    /// Reads weights, and the manifest from where it is said to be: a file of its own, or beside the weights.
+    /// Weights with the manifest from where it is said to be: a file of its own, or beside the weights.
     fn read(weights: &Path, manifest: Option<&Path>) -> anyhow::Result<Self> {
         let beside = ModelManifest::path_beside(weights);
         let path = manifest.unwrap_or(&beside);
@@ -85,15 +84,15 @@ impl ModelFiles {
             .with_context(|| format!("manifest {} cannot be read", path.display()))?;
         let manifest =
             ModelManifest::from_json(&json).with_context(|| format!("manifest {}", path.display()))?;
-        let source = Source::of_file(weights, &read_weights(weights)?);
+        let source = Source::File(weights.to_owned(), OnceLock::new());
         Ok(Self { name: weights.display().to_string(), weights: source, manifest })
     }
 
     /// Reads weights without a manifest: the architecture is inferred from the tensors.
     fn infer(weights: &Path, input: InputSize, classes: &[String]) -> anyhow::Result<Self> {
         let name = weights.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-        let bytes = read_weights(weights)?;
-        let mut manifest = ModelManifest::infer_from_bytes(name, &bytes, input.height, input.width)
+        let source = Source::File(weights.to_owned(), OnceLock::new());
+        let mut manifest = ModelManifest::infer_from_bytes(name, &source.bytes()?, input.height, input.width)
             .with_context(|| format!("weights {}", weights.display()))?;
         if !classes.is_empty() {
             let (found, expected) = (classes.len(), manifest.classes.len());
@@ -103,7 +102,6 @@ impl ModelFiles {
             );
             manifest.classes = classes.to_vec();
         }
-        let source = Source::of_file(weights, &bytes);
         Ok(Self { name: weights.display().to_string(), weights: source, manifest })
     }
 
@@ -119,8 +117,4 @@ impl ModelFiles {
         whole_file::write(&ModelManifest::path_beside(weights), manifest.as_bytes())?;
         Ok(whole_file::write(weights, &self.weights.bytes()?)?)
     }
-}
-
-fn read_weights(path: &Path) -> anyhow::Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("weights {} cannot be read", path.display()))
 }

@@ -1,5 +1,6 @@
 //! Where images come from: files, folders, data sets and drawn glyphs, and how a query is spoilt on purpose.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
@@ -7,7 +8,7 @@ use std::str::FromStr;
 use anyhow::Context;
 use datasets::{DatasetKind, Disturbance, GlyphSet, SampleImage, Samples, Split};
 use lookalike::plugin_api::Image;
-use lookalike::{MAX_ENCODED_BYTES, QueryImage, decode};
+use lookalike::{ItemImage, MAX_ENCODED_BYTES, QueryImage, decode};
 use thiserror::Error;
 
 use crate::args::{DatasetName, SplitName};
@@ -19,19 +20,56 @@ pub(crate) fn open(
     split: SplitName,
     glyphs: (u64, u64),
 ) -> anyhow::Result<Samples> {
-    let kind = match name {
-        DatasetName::Mnist => DatasetKind::Mnist,
-        DatasetName::Cifar10 => DatasetKind::Cifar10,
-        DatasetName::Cifar100 => DatasetKind::Cifar100,
-        DatasetName::Gtsrb => DatasetKind::Gtsrb,
-        DatasetName::Svhn => DatasetKind::Svhn,
-        DatasetName::Glyphs => {
-            let (seed, count) = glyphs;
-            return Ok(datasets::glyphs(seed, count));
-        }
+    let Some(kind) = name.kind() else {
+        let (seed, count) = glyphs;
+        return Ok(datasets::glyphs(seed, count));
     };
     let folder = from.with_context(|| format!("give the folder that holds {kind} with --from DIR"))?;
     Ok(datasets::open(kind, folder, split.split())?)
+}
+
+impl DatasetName {
+    /// The set that files hold; none for what is drawn.
+    pub(crate) fn kind(self) -> Option<DatasetKind> {
+        match self {
+            Self::Mnist => Some(DatasetKind::Mnist),
+            Self::Cifar10 => Some(DatasetKind::Cifar10),
+            Self::Cifar100 => Some(DatasetKind::Cifar100),
+            Self::Gtsrb => Some(DatasetKind::Gtsrb),
+            Self::Svhn => Some(DatasetKind::Svhn),
+            Self::Glyphs => None,
+        }
+    }
+
+    /// What it is called.
+    pub(crate) fn word(self) -> &'static str {
+        self.kind().map_or("glyphs", DatasetKind::name)
+    }
+}
+
+/// The pixels of a sample; a file is not read when it is larger than any that is accepted.
+pub(crate) fn pixels(image: &SampleImage) -> anyhow::Result<Cow<'_, Image>> {
+    Ok(match image {
+        SampleImage::Decoded(image) => Cow::Borrowed(image),
+        SampleImage::Encoded(bytes) => Cow::Owned(decode(bytes)?.image),
+        SampleImage::File(path) => {
+            let length = fs::metadata(path)?.len();
+            anyhow::ensure!(
+                length <= MAX_ENCODED_BYTES,
+                "it has {length} bytes, the limit is {MAX_ENCODED_BYTES}"
+            );
+            Cow::Owned(decode(&fs::read(path)?)?.image)
+        }
+    })
+}
+
+/// A sample's image as an ingest takes it: what is encoded stays so.
+pub(crate) fn item_image(image: SampleImage) -> ItemImage {
+    match image {
+        SampleImage::Decoded(image) => ItemImage::Decoded(image),
+        SampleImage::Encoded(bytes) => ItemImage::Encoded(bytes),
+        SampleImage::File(path) => ItemImage::File(path),
+    }
 }
 
 impl SplitName {
@@ -123,11 +161,7 @@ impl Asked {
         let mut samples = datasets::open(kind.parse()?, folder, split)?;
         let skip = usize::try_from(index).context("the index is too large")?;
         let sample = samples.nth(skip).with_context(|| format!("the set has no image {index}"))??;
-        let image = match sample.image {
-            SampleImage::Decoded(image) => image,
-            SampleImage::Encoded(bytes) => decode(&bytes)?.image,
-            SampleImage::File(path) => decode(&fs::read(&path)?)?.image,
-        };
+        let image = pixels(&sample.image)?.into_owned();
         Ok(Self::decoded(name, sample.label, image))
     }
 

@@ -1,11 +1,8 @@
 //! The images of an evaluation.
 
-use std::fs;
-
 use anyhow::Context;
-use datasets::{Glyph, GlyphSet, Sample, SampleImage};
-use eval::{Experiment, Known};
-use lookalike::decode;
+use datasets::{Glyph, GlyphSet, Sample};
+use eval::{Experiment, Known, Protocol};
 
 use crate::args::{DatasetName, EvalImageArgs, SplitName};
 use crate::ingest::Input;
@@ -43,7 +40,9 @@ impl Images {
         Ok(images)
     }
 
+    /// The images that an experiment draws from; of the test part only if one of its protocols asks for it.
     pub(super) fn open(args: &EvalImageArgs, experiment: &Experiment) -> anyhow::Result<Self> {
+        let asks_test = experiment.protocols.contains(&Protocol::NonSelf);
         let Some(dataset) = args.dataset else {
             anyhow::ensure!(
                 !args.train.is_empty(),
@@ -53,22 +52,22 @@ impl Images {
             return Ok(Self {
                 name: name.to_string_lossy().into_owned(),
                 train: items(Input::of_paths(&args.train)?)?,
-                test: items(Input::of_paths(&args.test)?)?,
+                test: if asks_test { items(Input::of_paths(&args.test)?)? } else { Vec::new() },
             });
         };
+        let name = dataset.word().to_owned();
         if dataset == DatasetName::Glyphs {
             let count = 2 * experiment.exemplars.max(experiment.queries) as u64;
             let [train, test] =
                 GLYPH_SEEDS.map(|seed| (0..count).map(|index| Item::Glyph { seed, index }).collect());
-            return Ok(Self { name: "glyphs".to_owned(), train, test });
+            return Ok(Self { name, train, test });
         }
         let part = |split| {
             let samples = source::open(dataset, args.from.as_deref(), split, (0, 0))?;
             items(Input::of(samples))
         };
-        let name = clap::ValueEnum::to_possible_value(&dataset)
-            .map_or_else(String::new, |v| v.get_name().to_owned());
-        Ok(Self { name, train: part(SplitName::Train)?, test: part(SplitName::Test)? })
+        let test = if asks_test { part(SplitName::Test)? } else { Vec::new() };
+        Ok(Self { name, train: part(SplitName::Train)?, test })
     }
 }
 
@@ -91,13 +90,7 @@ pub(super) fn known(item: &Item) -> anyhow::Result<Known> {
         }
         Item::Sample(sample) => sample,
     };
-    let unreadable = || format!("image {} cannot be read", sample.key);
-    let image = match &sample.image {
-        SampleImage::Decoded(image) => image.clone(),
-        SampleImage::Encoded(bytes) => decode(bytes).with_context(unreadable)?.image,
-        SampleImage::File(path) => {
-            decode(&fs::read(path).with_context(unreadable)?).with_context(unreadable)?.image
-        }
-    };
-    Ok(Known { image, label: sample.label.clone(), factors: None })
+    let image =
+        source::pixels(&sample.image).with_context(|| format!("image {} cannot be read", sample.key))?;
+    Ok(Known { image: image.into_owned(), label: sample.label.clone(), factors: None })
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use lookalike::StoreConfig;
@@ -19,26 +20,26 @@ use crate::stats::ModelReport;
 const TENSORS_SHOWN: usize = 400;
 
 pub(super) fn run(args: &ModelShowArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let weights = weights(&args.model, global)?;
+    let (weights, loaded) = weights(&args.model, global)?;
     let checkpoint = Checkpoint::read(&weights, None)
         .with_context(|| format!("weights {} are refused", weights.display()))?;
-    let model = if ModelManifest::path_beside(&weights).exists() {
+    let model = if loaded.is_none() && ModelManifest::path_beside(&weights).exists() {
         let model = Model::open(&weights, compute(global));
-        Some(model.with_context(|| format!("model {} is refused", weights.display()))?)
+        Some(Arc::new(model.with_context(|| format!("model {} is refused", weights.display()))?))
     } else {
-        None
+        loaded
     };
-    output.report(&ShowReport::of(&weights, &checkpoint, model.as_ref()))?;
+    output.report(&ShowReport::of(&weights, &checkpoint, model.as_deref()))?;
     Ok(Ending::Done)
 }
 
-/// The file of weights: the one that is named, or that of the database's collection.
-fn weights(named: &Path, global: &GlobalArgs) -> anyhow::Result<PathBuf> {
+/// The file of weights: the one that is named, or that of the database's collection with the model made of it.
+fn weights(named: &Path, global: &GlobalArgs) -> anyhow::Result<(PathBuf, Option<Arc<Model>>)> {
     if !named.is_dir() {
-        return Ok(named.to_owned());
+        return Ok((named.to_owned(), None));
     }
-    let opened = Opened::open(named, global, StoreConfig::default())?;
-    Ok(Models::of(named, global).weights(opened.model.fingerprint()))
+    let Opened { model, .. } = Opened::open(named, global, StoreConfig::default())?;
+    Ok((Models::of(named, global).weights(model.fingerprint()), Some(model)))
 }
 
 #[derive(Debug, Serialize)]

@@ -2,17 +2,16 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::fs;
 
 use anyhow::Context;
-use datasets::{DatasetError, Sample, SampleImage};
+use datasets::{DatasetError, Sample};
 use lookalike::plugin_api::SplitMix64;
-use lookalike::{MAX_ENCODED_BYTES, decode};
 use rayon::prelude::*;
 use vision::{MAX_CLASSES, MAX_SET_BYTES, TrainImage, TrainSet};
 
 use crate::ingest::Input;
 use crate::output::{bytes, grouped, line, things, visible};
+use crate::source;
 
 /// Samples that are decoded at a time.
 const BATCH: usize = 256;
@@ -195,18 +194,7 @@ fn reservoir<T>(
 const RESERVOIR: u64 = 0x7E5E_7401_2000_0000;
 
 fn prepared(sample: &Sample, shape: [usize; 3]) -> anyhow::Result<TrainImage> {
-    Ok(match &sample.image {
-        SampleImage::Decoded(image) => TrainImage::new(image, shape),
-        SampleImage::Encoded(bytes) => TrainImage::new(&decode(bytes)?.image, shape),
-        SampleImage::File(path) => {
-            let length = fs::metadata(path)?.len();
-            anyhow::ensure!(
-                length <= MAX_ENCODED_BYTES,
-                "it has {length} bytes, the limit is {MAX_ENCODED_BYTES}"
-            );
-            TrainImage::new(&decode(&fs::read(path)?)?.image, shape)
-        }
-    })
+    Ok(TrainImage::new(&*source::pixels(&sample.image)?, shape))
 }
 
 #[cfg(test)]

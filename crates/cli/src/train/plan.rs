@@ -63,19 +63,18 @@ impl Plan {
     pub(super) fn of(args: &TrainArgs, global: &GlobalArgs) -> anyhow::Result<Self> {
         let set = args.sources.is_empty().then_some(args.dataset);
         let glyphs = set == Some(DatasetName::Glyphs);
-        let (word, side, channels) = match set {
-            None => ("model", None, 3),
-            Some(DatasetName::Glyphs) => ("glyphs", Some(GLYPH_SIDE), 1),
-            Some(DatasetName::Mnist) => ("mnist", Some(28), 1),
-            Some(DatasetName::Cifar10) => ("cifar10", Some(32), 3),
-            Some(DatasetName::Cifar100) => ("cifar100", Some(32), 3),
-            Some(DatasetName::Gtsrb) => ("gtsrb", Some(32), 3),
-            Some(DatasetName::Svhn) => ("svhn", Some(32), 3),
+        let (side, channels) = match set {
+            None => (None, 3),
+            Some(DatasetName::Glyphs) => (Some(GLYPH_SIDE), 1),
+            Some(DatasetName::Mnist) => (Some(28), 1),
+            Some(DatasetName::Cifar10 | DatasetName::Cifar100 | DatasetName::Gtsrb | DatasetName::Svhn) => {
+                (Some(32), 3)
+            }
         };
         let input = args.network.input.or(side.map(|side| InputSize { height: side, width: side }));
         // The command line cannot be read without --input where there are sources.
         let InputSize { height, width } = input.unwrap_or(InputSize { height: 0, width: 0 });
-        let name = args.name.clone().unwrap_or_else(|| word.to_owned());
+        let name = args.name.clone().unwrap_or_else(|| set.map_or("model", DatasetName::word).to_owned());
         anyhow::ensure!(
             is_file_name(&name) && !RESERVED.contains(&name.as_str()),
             "\"{name}\" cannot name the model's files; choose another --name"
