@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{DatasetName, SplitName};
+use super::{DatasetName, ManifestArgs, SplitName};
 use crate::source::InputSize;
 
 #[derive(Debug, Args)]
@@ -85,9 +85,11 @@ pub(crate) struct ModelImportArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ModelCheckArgs {
-    /// Weights with their manifest beside, or "builtin:glyphs"
+    /// Weights with torchvision's tensor names, or "builtin:glyphs"
     #[arg(value_name = "FILE.safetensors")]
-    pub(crate) weights: PathBuf,
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArgs,
     /// Folders whose sub-folders are labels, .tar(.gz) archives of such folders, and .parquet tables
     #[arg(value_name = "SOURCE", required_unless_present = "dataset", conflicts_with = "dataset")]
     pub(crate) sources: Vec<PathBuf>,

@@ -2,20 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use datasets::{DatasetError, Sample, SampleImage};
-use lookalike::decode;
-use lookalike::plugin_api::Image;
+use datasets::Sample;
 use rayon::prelude::*;
 use serde::Serialize;
-use vision::{DEFAULT_CHUNK, Model};
+use vision::{DEFAULT_CHUNK, Model, Pixels};
 
 use super::peak_memory;
 use crate::Ending;
-use crate::args::{GlobalArgs, ManifestArgs, ModelCheckArgs};
+use crate::args::{GlobalArgs, ModelCheckArgs};
 use crate::ingest::Input;
 use crate::model_files::ModelFiles;
 use crate::opened::compute;
@@ -34,16 +31,12 @@ const CLASSES_NAMED: usize = 12;
 /// Chunks that each thread gets of a batch.
 const CHUNKS_PER_THREAD: usize = 4;
 
-type SampleResult = Result<Sample, DatasetError>;
-
 pub(super) fn run(args: &ModelCheckArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     let start = Instant::now();
-    let nothing_said = ManifestArgs { manifest: None, input: None, classes: Vec::new() };
-    let model = ModelFiles::named(&args.weights, &nothing_said)?.load(compute(global))?;
-    let (samples, length) = samples(args)?;
-    let limit = args.limit.unwrap_or(usize::MAX);
-    let mut samples = samples.take(limit);
-    let mut progress = Progress::new("check", "images", length.map(|length| length.min(limit as u64)));
+    let model = ModelFiles::named(&args.model, &args.manifest)?.load(compute(global))?;
+    let input = input(args)?;
+    let mut progress = Progress::new("check", "images", input.announced(args.limit));
+    let mut samples = input.samples.take(args.limit.unwrap_or(usize::MAX));
     let mut tally = Tally::new(&model);
     let batch = DEFAULT_CHUNK * CHUNKS_PER_THREAD * model.threads().max(1);
     loop {
@@ -51,7 +44,7 @@ pub(super) fn run(args: &ModelCheckArgs, global: &GlobalArgs, output: Output) ->
         if next.is_empty() {
             break;
         }
-        tally.add(&model, next)?;
+        tally.add(&model, &next)?;
         progress.at(tally.images);
     }
     drop(progress);
@@ -60,16 +53,14 @@ pub(super) fn run(args: &ModelCheckArgs, global: &GlobalArgs, output: Output) ->
     Ok(if tally.images > 0 { Ending::Done } else { Ending::NothingFound })
 }
 
-fn samples(
-    args: &ModelCheckArgs,
-) -> anyhow::Result<(Box<dyn Iterator<Item = SampleResult> + Send>, Option<u64>)> {
-    if let Some(name) = args.dataset {
-        let samples = source::open(name, args.from.as_deref(), args.split, (args.seed, args.count))?;
-        let length = samples.len_hint();
-        return Ok((Box::new(samples), length));
+fn input(args: &ModelCheckArgs) -> anyhow::Result<Input> {
+    match args.dataset {
+        Some(name) => {
+            let glyphs = (args.seed, args.count);
+            Ok(Input::of(source::open(name, args.from.as_deref(), args.split, glyphs)?))
+        }
+        None => Input::of_paths(&args.sources),
     }
-    let input = Input::of_paths(&args.sources)?;
-    Ok((input.samples, input.length))
 }
 
 /// What was found so far.
@@ -94,11 +85,15 @@ impl Tally {
         }
     }
 
-    fn add(&mut self, model: &Model, samples: Vec<Sample>) -> anyhow::Result<()> {
+    fn add(&mut self, model: &Model, samples: &[Sample]) -> anyhow::Result<()> {
         let classes: Vec<usize> =
             samples.iter().map(|sample| self.class(model, sample)).collect::<anyhow::Result<_>>()?;
-        let images: Vec<Image> = samples.into_par_iter().map(image).collect::<anyhow::Result<_>>()?;
-        let batch: Vec<_> = images.par_iter().map(|image| model.prepare(image)).collect();
+        let prepared = |sample: &Sample| {
+            let image =
+                source::pixels(&sample.image).with_context(|| format!("\"{}\" is refused", sample.key))?;
+            Ok(model.prepare(&image))
+        };
+        let batch: Vec<Pixels> = samples.par_iter().map(prepared).collect::<anyhow::Result<_>>()?;
         let start = Instant::now();
         let logits = model.logits(&batch)?;
         self.in_model += start.elapsed();
@@ -131,17 +126,6 @@ impl Tally {
             )
         })
     }
-}
-
-fn image(sample: Sample) -> anyhow::Result<Image> {
-    let decoded = match sample.image {
-        SampleImage::Decoded(image) => return Ok(image),
-        SampleImage::Encoded(bytes) => decode(&bytes),
-        SampleImage::File(path) => {
-            decode(&fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?)
-        }
-    };
-    Ok(decoded.with_context(|| format!("\"{}\" is refused", sample.key))?.image)
 }
 
 #[derive(Debug, Serialize)]

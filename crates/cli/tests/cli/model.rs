@@ -97,6 +97,19 @@ fn tensors_without_a_place_are_refused_unless_they_are_left_out_on_purpose() {
 }
 
 #[test]
+fn weights_without_a_manifest_are_checked_as_the_refusal_says() {
+    let bench = Bench::with_images(8);
+    bench.write("bare.safetensors", include_bytes!("../../assets/glyphs.safetensors"));
+    let check = ["model", "check", &bench.text("bare.safetensors"), &bench.text("images")].map(str::to_owned);
+    let check: Vec<&str> = check.iter().map(String::as_str).collect();
+    let line = refusal(&check);
+    assert!(line.contains("give --manifest FILE.json, or --input HxW"), "{line}");
+    let classes = datasets::GlyphSet::CLASSES.join(",");
+    let checked = json(&[&check[..], &["--input", "28x28", "--classes", &classes]].concat());
+    assert_eq!(checked["images"].as_u64(), Some(8));
+}
+
+#[test]
 fn a_model_is_measured_on_labelled_images() {
     let bench = Bench::with_images(24);
     let checked = json(&["model", "check", "builtin:glyphs", &bench.text("images")]);
