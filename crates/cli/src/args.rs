@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use lookalike::{DuplicatePolicy, StoreConfig, WriteMode};
+use serde::Deserialize;
 use vision::{Device, Precision};
 
 use crate::ingest::Tag;
@@ -23,7 +24,7 @@ use crate::source::{Disturb, InputSize};
 pub(crate) use datasets::{DatasetsArgs, DatasetsCommand, DatasetsFetchArgs, DatasetsVerifyArgs};
 pub(crate) use eval::{
     EvalArgs, EvalCommand, EvalCompareArgs, EvalImageArgs, EvalNumberArgs, EvalReportArgs, EvalRunArgs,
-    EvalSubjectArgs, EvalTuneArgs,
+    EvalTuneArgs,
 };
 pub(crate) use judge::{EndpointArgs, JudgeArgs, JudgeLimitArgs, MatchupArgs};
 pub(crate) use model::{
@@ -281,7 +282,8 @@ impl From<DuplicatePolicyName> for DuplicatePolicy {
 }
 
 /// Data sets by the word that the command line uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum DatasetName {
     Mnist,
     Cifar10,

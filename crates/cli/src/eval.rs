@@ -1,22 +1,25 @@
 //! `lookalike eval`: whether a ranking retrieves better under noise, by how much, and at what cost.
 
 mod images;
+mod sets;
 mod told;
 
 use std::fs;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
 use eval::{Experiment, Protocol, RunFolder, RunProgress, Subject, Suite, Tuning, write_report};
+use serde::de::DeserializeOwned;
 use vision::Model;
 
 use self::images::Images;
 use self::told::{CompareReport, RunReport, TuneReport};
 use crate::args::{
     EvalArgs, EvalCommand, EvalCompareArgs, EvalImageArgs, EvalNumberArgs, EvalReportArgs, EvalRunArgs,
-    EvalSubjectArgs, EvalTuneArgs, GlobalArgs,
+    EvalTuneArgs, GlobalArgs, ManifestArgs,
 };
 use crate::model_files::ModelFiles;
 use crate::opened::compute;
@@ -24,8 +27,8 @@ use crate::output::{Output, span};
 use crate::source::NotUnderstood;
 use crate::{Ending, judge};
 
-/// Longest experiment file that is read.
-const MAX_EXPERIMENT_BYTES: u64 = 1 << 20;
+/// Longest file of an experiment or of data sets that is read.
+const MAX_JSON_BYTES: u64 = 1 << 20;
 
 /// A suite by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +60,7 @@ fn run_experiment(args: &EvalRunArgs, global: &GlobalArgs, output: Output) -> an
     let start = Instant::now();
     let experiment = experiment(args)?;
     experiment.validate()?;
-    let model = model(&args.subject, global)?;
+    let model = model(&args.subject.model, &args.subject.manifest, global)?;
     let subject = subject(&args.subject.images, &experiment)?;
     let folder = RunFolder::new(&args.out);
     eval::run(&folder, &model, &subject, &experiment, &mut told(output, start))?;
@@ -94,12 +97,9 @@ fn tune(args: &EvalTuneArgs, global: &GlobalArgs, output: Output) -> anyhow::Res
         most_milliseconds: args.most_milliseconds,
         seed: args.seed,
     };
-    let experiment = tuning.experiment();
-    let model = model(&args.subject, global)?;
-    let images = Images::for_tuning(&args.subject.images, &experiment)?;
-    let subject = Subject::draw_for_tuning(&images.name, &images.train, &experiment, images::known)?;
+    let grounds = sets::grounds(args, &tuning.experiment(), global)?;
     let folder = RunFolder::new(&args.out);
-    let preset = eval::tune(&folder, &model, &subject, &tuning, &mut told(output, start))?;
+    let preset = eval::tune(&folder, &grounds, &tuning, &mut told(output, start))?;
     output.report(&TuneReport::of(&preset, args.seed, &args.out, start.elapsed().as_secs_f64()))?;
     Ok(Ending::Done)
 }
@@ -111,26 +111,28 @@ pub(crate) fn subject(args: &EvalImageArgs, experiment: &Experiment) -> anyhow::
     Subject::draw(&images.name, parts, images::outliers(args)?, experiment, images::known)
 }
 
-fn model(args: &EvalSubjectArgs, global: &GlobalArgs) -> anyhow::Result<Arc<Model>> {
-    Ok(Arc::new(ModelFiles::named(&args.model, &args.manifest)?.load(compute(global))?))
+fn model(model: &Path, manifest: &ManifestArgs, global: &GlobalArgs) -> anyhow::Result<Arc<Model>> {
+    Ok(Arc::new(ModelFiles::named(model, manifest)?.load(compute(global))?))
+}
+
+/// What a JSON file says.
+fn from_json<T: DeserializeOwned>(what: &str, path: &Path) -> anyhow::Result<T> {
+    let unreadable = || format!("{what} {} cannot be read", path.display());
+    let length = fs::metadata(path).with_context(unreadable)?.len();
+    anyhow::ensure!(
+        length <= MAX_JSON_BYTES,
+        "{what} {} has {length} bytes, the limit is {MAX_JSON_BYTES}",
+        path.display()
+    );
+    let text = fs::read_to_string(path).with_context(unreadable)?;
+    serde_json::from_str(&text).with_context(|| format!("{what} {} is refused", path.display()))
 }
 
 /// The suite or the file, with the numbers of the command line.
 fn experiment(args: &EvalRunArgs) -> anyhow::Result<Experiment> {
     let mut experiment = match &args.experiment {
         None => args.suite.0.experiment(),
-        Some(path) => {
-            let unreadable = || format!("experiment {} cannot be read", path.display());
-            let length = fs::metadata(path).with_context(unreadable)?.len();
-            anyhow::ensure!(
-                length <= MAX_EXPERIMENT_BYTES,
-                "experiment {} has {length} bytes, the limit is {MAX_EXPERIMENT_BYTES}",
-                path.display()
-            );
-            let text = fs::read_to_string(path).with_context(unreadable)?;
-            serde_json::from_str(&text)
-                .with_context(|| format!("experiment {} is refused", path.display()))?
-        }
+        Some(path) => from_json("experiment", path)?,
     };
     let EvalNumberArgs { exemplars, queries, seed, trigger_seeds, neighbours, non_self } = args.numbers;
     experiment.exemplars = exemplars.unwrap_or(experiment.exemplars);

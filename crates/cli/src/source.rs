@@ -9,6 +9,7 @@ use anyhow::Context;
 use datasets::{DatasetKind, Disturbance, GlyphSet, SampleImage, Samples, Split};
 use lookalike::plugin_api::Image;
 use lookalike::{ItemImage, MAX_ENCODED_BYTES, QueryImage, decode};
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::args::{DatasetName, SplitName};
@@ -191,7 +192,8 @@ pub(crate) struct NotUnderstood {
 }
 
 /// Height and width, written `28x28`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) struct InputSize {
     pub(crate) height: usize,
     pub(crate) width: usize,
@@ -209,6 +211,14 @@ impl FromStr for InputSize {
                 found: text.to_owned(),
                 expected: "HEIGHTxWIDTH, for instance 28x28",
             })
+    }
+}
+
+impl TryFrom<String> for InputSize {
+    type Error = NotUnderstood;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
     }
 }
 

@@ -65,4 +65,4 @@ pub use statistics::{
 };
 pub use subject::{AskedFor, Known, Subject, SubjectRecord};
 pub use summary::{Contrast, Line, Measure, Outcome, PARTS, ProtocolSummary, REFERENCES, Standing, Summary};
-pub use tune::{FEWEST_TRIALS, MOST_TRIALS, Preset, Tuning, tune};
+pub use tune::{FEWEST_TRIALS, Ground, MOST_TRIALS, Preset, SetFound, Tuning, tune};

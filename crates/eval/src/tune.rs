@@ -1,13 +1,16 @@
 //! A search of the method's settings on images that no test query is drawn from.
 
-use std::collections::BTreeMap;
+mod table;
+mod trial;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vision::Model;
 
-use crate::contest::{Baseline, Contestant, Setting, TmmWay, ViewRecipe, Way};
-use crate::random::{Random, Use};
+use self::trial::trial;
+use crate::contest::{Baseline, Contestant, TmmWay, Way};
 use crate::run::run;
 use crate::{
     Condition, EvalError, Experiment, Line, Measure, Protocol, RunFolder, RunProgress, Subject, Summary,
@@ -22,42 +25,32 @@ pub const FEWEST_TRIALS: usize = 8;
 /// One of so many trials is tried on all queries by the second stage, and one of so many queries is asked by the first.
 const KEPT: usize = 4;
 
-/// Views that a trial may have, each with its chance in tenths: those that METHOD's first measurements name.
-const VIEWS: [(&str, usize); 8] = [
-    ("global:as_printed:0.3", 4),
-    ("global:as_printed:0.5", 2),
-    ("random:as_printed:0.3", 5),
-    ("random:convex:0.3", 2),
-    ("blur:1", 6),
-    ("blur:2", 2),
-    ("mirror", 2),
-    ("noise:3", 2),
-];
-
-/// Values that a trial draws from, by setting.
-const VALUES: [(&str, &[&str]); 7] = [
-    ("positives", &["0", "8", "16", "32", "64"]),
-    ("epochs", &["0", "5", "10", "20", "40", "80"]),
-    ("learning_rate", &["0.0003", "0.001", "0.003", "0.01"]),
-    ("background", &["256", "1024", "4096"]),
-    ("score", &["log_probability", "logit", "margin"]),
-    ("dummy_start", &["query", "zero"]),
-    ("copies", &["best", "mean"]),
-];
+/// Trials of one round: each needs the views of its own alone, and a collection keeps so many.
+const ROUND: usize = 25;
 
 /// How the search goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tuning {
     /// Settings that are tried, [`FEWEST_TRIALS`] to [`MOST_TRIALS`].
     pub trials: usize,
-    /// Queries of the last stage.
+    /// Queries of the last stage, of each data set.
     pub queries: usize,
-    /// Exemplars.
+    /// Exemplars of each data set.
     pub exemplars: usize,
-    /// Longest median time of a query in milliseconds; slower settings are not taken.
+    /// Longest median time of a query in milliseconds, on every data set; slower settings are not taken.
     pub most_milliseconds: f64,
     /// Decides the trials, and which images they see.
     pub seed: u64,
+}
+
+/// A data set that settings are searched on, and the model that sees it.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// The model.
+    pub model: Arc<Model>,
+    /// Images that [`Subject::draw_for_tuning`] drew for [`Tuning::experiment`]. Its name is that of a folder, and no
+    /// other ground's.
+    pub subject: Subject,
 }
 
 /// What a search found, as its file has it.
@@ -66,14 +59,54 @@ pub struct Tuning {
 pub struct Preset {
     /// Views and settings.
     pub way: TmmWay,
-    /// Mean self-retrieval at 1 over the eleven conditions, on the queries of the search.
+    /// Self-retrieval at 1, the mean over the eleven conditions and the data sets, on the queries of the search.
     pub found: f64,
     /// The same of whitened cosine alone.
     pub whitened: f64,
-    /// Median time of a query in milliseconds, where it was searched.
+    /// Median time of a query in milliseconds where it was searched, on the slowest data set.
     pub milliseconds: f64,
     /// Settings that were tried.
     pub trials: usize,
+    /// The same by data set.
+    pub sets: Vec<SetFound>,
+}
+
+/// What a search's best setting found on one data set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetFound {
+    /// The data set's name.
+    pub name: String,
+    /// Self-retrieval at 1, the mean over the eleven conditions.
+    pub found: f64,
+    /// The same of whitened cosine alone.
+    pub whitened: f64,
+    /// Median time of a query in milliseconds.
+    pub milliseconds: f64,
+}
+
+/// A ranking's results on every data set, in their order.
+#[derive(Debug, Clone)]
+struct Tried {
+    contestant: Contestant,
+    sets: Vec<OnSet>,
+}
+
+/// Self-retrieval at 1 over the eleven conditions, and the median time of a query.
+#[derive(Debug, Clone, Copy)]
+struct OnSet {
+    found: f64,
+    milliseconds: f64,
+}
+
+impl Tried {
+    fn found(&self) -> f64 {
+        self.sets.iter().map(|on| on.found).sum::<f64>() / self.sets.len() as f64
+    }
+
+    fn milliseconds(&self) -> f64 {
+        self.sets.iter().map(|on| on.milliseconds).fold(0.0, f64::max)
+    }
 }
 
 impl Tuning {
@@ -92,139 +125,103 @@ impl Tuning {
         }
     }
 
-    fn trials(&self) -> Vec<Contestant> {
-        (0..self.trials).map(|number| trial(self.seed, number)).collect()
-    }
-}
-
-/// One draw of views and settings. The first two are what the search has to beat: the sum of views with as many copies
-/// as the default takes, and the default itself.
-fn trial(seed: u64, number: usize) -> Contestant {
-    let known = match number {
-        0 => Some(("views-copies", "mode=views")),
-        1 => Some(("tmm", "mode=shared")),
-        _ => None,
-    };
-    let settings = |settings: Vec<(String, String)>| -> BTreeMap<String, Setting> {
-        settings.into_iter().map(|(name, value)| (name, Setting::of(&value))).collect()
-    };
-    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let view = |text: &str| text.parse::<ViewRecipe>().ok();
-    if let Some((name, mode)) = known {
-        let views = ["random:as_printed:0.3", "blur:1"].into_iter().filter_map(view).collect();
-        let parameters =
-            settings(vec![pair("preset", "default"), pair("mode", mode.trim_start_matches("mode="))]);
-        let way = Way::Tmm(TmmWay { views, parameters, minus_prior: false });
-        return Contestant { name: name.to_owned(), way };
-    }
-    let mut random = Random::new(seed, Use::Trial, number as u64);
-    let mut views: Vec<ViewRecipe> = VIEWS
-        .iter()
-        .filter(|(_, tenths)| random.below(10) < *tenths)
-        .filter_map(|(text, _)| view(text))
-        .collect();
-    if views.is_empty() {
-        views.extend(view("plain"));
-    }
-    let mode = if random.below(3) == 0 { "views" } else { "shared" };
-    let mut chosen = vec![pair("preset", "default"), pair("mode", mode)];
-    for (name, values) in VALUES {
-        let value = values[random.below(values.len())];
-        // What a mode does not look at would only make two names of one ranking.
-        let matters = match name {
-            "positives" => true,
-            "copies" => mode == "views",
-            _ => mode == "shared",
-        };
-        if matters {
-            chosen.push(pair(name, value));
+    fn validate(&self, grounds: &[Ground]) -> Result<(), EvalError> {
+        if !(FEWEST_TRIALS..=MOST_TRIALS).contains(&self.trials) {
+            let (what, found) = ("trials", self.trials);
+            return Err(EvalError::Range { what, found, least: FEWEST_TRIALS, most: MOST_TRIALS });
         }
+        Experiment { contestants: vec![reference()], ..self.experiment() }.validate()?;
+        let mut seen = BTreeSet::new();
+        let is_folder = |name: &str| !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', '\0']);
+        let mut names = grounds.iter().map(|ground| ground.subject.name.as_str());
+        let reason = if grounds.is_empty() {
+            "no data set is named to search on".to_owned()
+        } else if let Some(name) = names.clone().find(|name| !is_folder(name)) {
+            format!("\"{name}\" cannot name a folder; name the data set otherwise")
+        } else if let Some(name) = names.find(|name| !seen.insert(*name)) {
+            format!("{name} is named twice")
+        } else {
+            return Ok(());
+        };
+        Err(EvalError::Experiment { reason })
     }
-    let way = Way::Tmm(TmmWay { views, parameters: settings(chosen), minus_prior: false });
-    Contestant { name: format!("trial-{number:03}"), way }
 }
 
-/// Searches: all trials on a quarter of the queries, then the best quarter on all of them. The folders `stage-1-N` and
-/// `stage-2-DIGEST` of `folder` are runs of their own, and a search that was cut off goes on in them.
+fn reference() -> Contestant {
+    Contestant { name: Baseline::Whitened.name().to_owned(), way: Way::Baseline(Baseline::Whitened) }
+}
+
+/// Searches for the settings that find most originals in the mean over the data sets: all trials on a quarter of the
+/// queries, then the best quarter of them on all. `trials.md` lists what was tried, `preset.json` is the best.
 ///
-/// *Determinism*: the tuning, the subject and the model decide what is found, but for the limit of time.
+/// For each data set the folder has one of its name, and in it the runs `stage-1-N` and `stage-2-DIGEST`; a search that
+/// was cut off goes on in them.
+///
+/// *Determinism*: the tuning, the subjects and the models decide what is found, but for the limit of time.
 ///
 /// # Errors
 ///
 /// [`EvalError`]; what was written until then stays.
 pub fn tune(
     folder: &RunFolder,
-    model: &Arc<Model>,
-    subject: &Subject,
+    grounds: &[Ground],
     tuning: &Tuning,
     progress: &mut dyn FnMut(RunProgress),
 ) -> Result<Preset, EvalError> {
-    if !(FEWEST_TRIALS..=MOST_TRIALS).contains(&tuning.trials) {
-        let (what, found) = ("trials", tuning.trials);
-        return Err(EvalError::Range { what, found, least: FEWEST_TRIALS, most: MOST_TRIALS });
-    }
-    let reference = Contestant { name: "whitened".to_owned(), way: Way::Baseline(Baseline::Whitened) };
-    Experiment { contestants: vec![reference.clone()], ..tuning.experiment() }.validate()?;
-    let trials = tuning.trials();
+    tuning.validate(grounds)?;
+    let trials: Vec<Contestant> = (0..tuning.trials).map(|number| trial(tuning.seed, number)).collect();
     // The first stage asks the first of the queries.
     let few = tuning.queries.div_ceil(KEPT).clamp(2, tuning.queries.max(2));
-    let mut first = subject.clone();
-    first.own.truncate(few);
-    let experiment = |contestants: &[Contestant], queries: usize| {
-        let contestants = std::iter::once(&reference).chain(contestants).cloned().collect();
-        Experiment { queries, contestants, ..tuning.experiment() }
-    };
-    // Each round of trials needs the views of its own alone: a collection keeps so many.
-    let mut scored: Vec<(f64, Contestant)> = Vec::new();
+    let mut search = Search { folder, grounds, tuning, progress };
+    let mut first = Vec::new();
     for (round, part) in trials.chunks(ROUND).enumerate() {
-        let home = RunFolder::new(folder.path().join(format!("stage-1-{round}")));
-        run(&home, model, &first, &experiment(part, few), progress)?;
-        let lines = lines(&home)?;
-        for trial in part {
-            let Some(line) = lines.iter().find(|line| line.contestant == trial.name) else { continue };
-            if line.overall.milliseconds <= tuning.most_milliseconds {
-                scored.push((worth(line), trial.clone()));
-            }
-        }
+        let tried = search.stage(&format!("stage-1-{round}"), part, few)?;
+        first.extend(tried.into_iter().filter(|tried| tried.contestant != reference()));
     }
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.name.cmp(&b.1.name)));
-    let kept: Vec<Contestant> = scored
-        .into_iter()
+    sort(&mut first);
+    let is_fast = |tried: &&Tried| tried.milliseconds() <= tuning.most_milliseconds;
+    let kept: Vec<Contestant> = first
+        .iter()
+        .filter(is_fast)
         .take(tuning.trials.div_ceil(KEPT).max(FEWEST_TRIALS))
-        .map(|(_, trial)| trial)
+        .map(|tried| tried.contestant.clone())
         .collect();
-    let too_slow = || {
+    // By its contestants: another limit of time may keep others.
+    let names: Vec<&str> = kept.iter().map(|trial| trial.name.as_str()).collect();
+    let digest = blake3::hash(names.join(" ").as_bytes()).to_hex();
+    let mut second = if kept.is_empty() {
+        Vec::new()
+    } else {
+        search.stage(&format!("stage-2-{}", &digest[..8]), &kept, tuning.queries)?
+    };
+    sort(&mut second);
+    folder.write("trials.md", table::markdown(grounds, &first, &second).as_bytes())?;
+    let best = second.iter().filter(is_fast).find_map(|tried| match &tried.contestant.way {
+        Way::Tmm(way) => Some((tried, way.clone())),
+        Way::Baseline(_) => None,
+    });
+    let whitened = second.iter().find(|tried| tried.contestant == reference());
+    let (Some((best, way)), Some(whitened)) = (best, whitened) else {
         let reason = format!(
             "no setting answers within {} ms; allow more time, or take fewer exemplars and another folder",
             tuning.most_milliseconds
         );
-        EvalError::Experiment { reason }
+        return Err(EvalError::Experiment { reason });
     };
-    if kept.is_empty() {
-        return Err(too_slow());
-    }
-    // By its contestants: another limit of time may keep others.
-    let kept_names: Vec<&str> = kept.iter().map(|trial| trial.name.as_str()).collect();
-    let digest = blake3::hash(kept_names.join(" ").as_bytes()).to_hex();
-    let home = RunFolder::new(folder.path().join(format!("stage-2-{}", &digest[..8])));
-    run(&home, model, subject, &experiment(&kept, tuning.queries), progress)?;
-    let lines = lines(&home)?;
-    let fast = |line: &&Line| line.overall.milliseconds <= tuning.most_milliseconds;
-    let best = lines.iter().filter(fast).find_map(|line| {
-        let trial = kept.iter().find(|trial| trial.name == line.contestant)?;
-        match &trial.way {
-            Way::Tmm(way) => Some((line, way.clone())),
-            Way::Baseline(_) => None,
-        }
-    });
-    let Some((line, way)) = best else { return Err(too_slow()) };
-    let whitened = lines.iter().find(|line| line.contestant == reference.name).map_or(0.0, worth);
     let preset = Preset {
         way,
-        found: worth(line),
-        whitened,
-        milliseconds: line.overall.milliseconds,
+        found: best.found(),
+        whitened: whitened.found(),
+        milliseconds: best.milliseconds(),
         trials: tuning.trials,
+        sets: (grounds.iter().zip(best.sets.iter().zip(&whitened.sets)))
+            .map(|(ground, (best, whitened))| SetFound {
+                name: ground.subject.name.clone(),
+                found: best.found,
+                whitened: whitened.found,
+                milliseconds: best.milliseconds,
+            })
+            .collect(),
     };
     let json = serde_json::to_vec_pretty(&preset)
         .map_err(|error| EvalError::Experiment { reason: error.to_string() })?;
@@ -232,12 +229,59 @@ pub fn tune(
     Ok(preset)
 }
 
-/// Trials of one round.
-const ROUND: usize = 25;
+/// Best first; names decide between equals.
+fn sort(tried: &mut [Tried]) {
+    tried.sort_by(|a, b| {
+        let by_name = || a.contestant.name.cmp(&b.contestant.name);
+        b.found().total_cmp(&a.found()).then_with(by_name)
+    });
+}
 
-/// Contestants of a finished run, best first.
-fn lines(folder: &RunFolder) -> Result<Vec<Line>, EvalError> {
-    Ok(Summary::of(folder)?.protocols.into_iter().next().map(|protocol| protocol.lines).unwrap_or_default())
+/// A search that goes on.
+struct Search<'a> {
+    folder: &'a RunFolder,
+    grounds: &'a [Ground],
+    tuning: &'a Tuning,
+    progress: &'a mut dyn FnMut(RunProgress),
+}
+
+impl Search<'_> {
+    /// Whitened cosine and some trials on every data set, each with the first `queries` of its queries.
+    fn stage(&mut self, name: &str, trials: &[Contestant], queries: usize) -> Result<Vec<Tried>, EvalError> {
+        let contestants: Vec<Contestant> =
+            std::iter::once(reference()).chain(trials.iter().cloned()).collect();
+        let experiment = Experiment { queries, contestants: contestants.clone(), ..self.tuning.experiment() };
+        let mut tried: Vec<Tried> =
+            contestants.into_iter().map(|contestant| Tried { contestant, sets: Vec::new() }).collect();
+        for Ground { model, subject } in self.grounds {
+            let home = RunFolder::new(self.folder.path().join(&subject.name).join(name));
+            let mut subject = subject.clone();
+            subject.own.truncate(queries);
+            let Self { progress, .. } = self;
+            let set = subject.name.clone();
+            let mut told = |step: RunProgress| {
+                progress(RunProgress { stage: format!("{set}, {name}: {}", step.stage), ..step });
+            };
+            run(&home, model, &subject, &experiment, &mut told)?;
+            let lines = lines(&home)?;
+            for one in &mut tried {
+                let line = lines.get(&one.contestant.name).ok_or_else(|| EvalError::Damaged {
+                    path: home.path().to_owned(),
+                    reason: format!("{} is missing", one.contestant.name),
+                })?;
+                let milliseconds = line.overall.milliseconds;
+                one.sets.push(OnSet { found: worth(line), milliseconds });
+            }
+        }
+        Ok(tried)
+    }
+}
+
+/// Contestants of a finished run by their names.
+fn lines(folder: &RunFolder) -> Result<BTreeMap<String, Line>, EvalError> {
+    let protocol = Summary::of(folder)?.protocols.into_iter().next();
+    let lines = protocol.map(|protocol| protocol.lines).unwrap_or_default();
+    Ok(lines.into_iter().map(|line| (line.contestant.clone(), line)).collect())
 }
 
 fn worth(line: &Line) -> f64 {
@@ -247,22 +291,6 @@ fn worth(line: &Line) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_trial_can_be_run_and_is_the_same_again() {
-        let mut all = Vec::new();
-        for number in 0..200 {
-            let Contestant { way, .. } = trial(3, number);
-            assert_eq!(way, trial(3, number).way);
-            let Way::Tmm(way) = way else { panic!("trial {number} is no setting of the method") };
-            way.config().unwrap_or_else(|error| panic!("trial {number}: {error}"));
-            assert!(!way.views.is_empty());
-            all.push(way);
-        }
-        let shared = Setting::Text("shared".to_owned());
-        let tried = all.iter().filter(|way| way.parameters["mode"] == shared).count();
-        assert!((100..180).contains(&tried), "{tried} of 200 in the shared mode");
-    }
 
     #[test]
     fn a_search_writes_its_best_setting_and_goes_on_where_it_was_cut_off() {
@@ -293,12 +321,34 @@ mod tests {
 
         let home = tempfile::tempdir().unwrap();
         let folder = RunFolder::new(home.path());
-        let preset = tune(&folder, &model, &subject, &tuning, &mut |_| ()).unwrap();
+        let named = |name: &str| Ground {
+            model: Arc::clone(&model),
+            subject: Subject { name: name.to_owned(), ..subject.clone() },
+        };
+        let grounds = [named("one"), named("another")];
+        let preset = tune(&folder, &grounds, &tuning, &mut |_| ()).unwrap();
         assert!((0.0..=1.0).contains(&preset.found) && preset.trials == FEWEST_TRIALS, "{preset:?}");
         let written = std::fs::read(home.path().join("preset.json")).unwrap();
         assert_eq!(serde_json::from_slice::<Preset>(&written).unwrap(), preset);
+        // The same images under two names are found as well as each other.
+        let [one, another] = preset.sets.as_slice() else { panic!("{preset:?}") };
+        assert_eq!((one.name.as_str(), another.name.as_str()), ("one", "another"));
+        let bits = |found: [f64; 2]| found.map(f64::to_bits);
+        assert_eq!(bits([one.found, one.whitened]), bits([another.found, another.whitened]));
+        assert_eq!(bits([one.found, one.whitened]), bits([preset.found, preset.whitened]));
+        let told = std::fs::read_to_string(home.path().join("trials.md")).unwrap();
+        for expected in ["| views-copies", "| trial-007", "| whitened", "one", "another"] {
+            assert!(told.contains(expected), "{expected} is not in\n{told}");
+        }
+
         let mut stages = Vec::new();
-        assert_eq!(tune(&folder, &model, &subject, &tuning, &mut |p| stages.push(p.stage)).unwrap(), preset);
-        assert!(stages.iter().all(|stage| stage == "done"), "{stages:?}");
+        assert_eq!(tune(&folder, &grounds, &tuning, &mut |p| stages.push(p.stage)).unwrap(), preset);
+        assert!(stages.iter().all(|stage| stage.ends_with("done")), "{stages:?}");
+
+        let error = tune(&folder, &[], &tuning, &mut |_| ()).unwrap_err().to_string();
+        assert!(error.contains("no data set"), "{error}");
+        let error =
+            tune(&folder, &[named("one"), named("one")], &tuning, &mut |_| ()).unwrap_err().to_string();
+        assert!(error.contains("one is named twice"), "{error}");
     }
 }

@@ -126,22 +126,37 @@ pub(crate) struct EvalCompareArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    lookalike eval tune --dataset mnist --from data/mnist --model mnist-resnet18.safetensors --input 28x28 --out tuned\n  \
+    lookalike eval tune --sets sets.json --out tuned\n\n\
+    Several data sets are a JSON list of objects with model and dataset or train, and where they are needed name, from,\n\
+    manifest, input and classes, as on the command line; paths are relative to the working directory:\n  \
+    [{\"dataset\": \"mnist\", \"from\": \"data/mnist\", \"model\": \"mnist-resnet18.safetensors\", \"input\": \"28x28\"},\n   \
+    {\"dataset\": \"glyphs\", \"model\": \"builtin:glyphs\"}]")]
 pub(crate) struct EvalTuneArgs {
     #[command(flatten)]
-    pub(crate) subject: EvalSubjectArgs,
+    pub(crate) images: EvalImageArgs,
+    /// Weights with torchvision's tensor names, or "builtin:glyphs"
+    #[arg(long, value_name = "FILE.safetensors", required_unless_present = "sets")]
+    pub(crate) model: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) manifest: ManifestArgs,
+    /// Instead, several data sets with their models, whose mean decides
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["dataset", "train", "test", "ood", "model"])]
+    pub(crate) sets: Option<PathBuf>,
     /// Folder for the search: new, or one that was cut off
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Settings that are tried, at most
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub(crate) trials: usize,
-    /// Longest time of a query, in milliseconds; slower settings are not taken
+    /// Longest time of a query on any data set, in milliseconds; slower settings are not taken
     #[arg(long, value_name = "MS", default_value_t = 150.0)]
     pub(crate) most_milliseconds: f64,
-    /// Exemplars
+    /// Exemplars of each data set
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     pub(crate) exemplars: usize,
-    /// Queries, none of which an evaluation with the same seed asks
+    /// Queries of each data set, none of which an evaluation with the same seed asks
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub(crate) queries: usize,
     /// Seed of the search and of its images

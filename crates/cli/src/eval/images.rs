@@ -1,5 +1,7 @@
 //! The images of an evaluation.
 
+use std::ffi::OsStr;
+
 use anyhow::Context;
 use datasets::{Glyph, GlyphSet, Sample};
 use eval::{Experiment, Known, Protocol};
@@ -48,7 +50,7 @@ impl Images {
                 !args.train.is_empty(),
                 "no images are named; give --dataset NAME with --from DIR, or --train SOURCE"
             );
-            let name = args.train.first().and_then(|path| path.file_name()).unwrap_or_default();
+            let name = args.train.first().and_then(|path| path.file_name()).unwrap_or(OsStr::new("images"));
             return Ok(Self {
                 name: name.to_string_lossy().into_owned(),
                 train: items(Input::of_paths(&args.train)?)?,

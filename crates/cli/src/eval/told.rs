@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use eval::{Measure, Preset, Report as Written, Setting, ViewRecipe};
+use eval::{Measure, Preset, Report as Written, SetFound, ViewRecipe};
 use serde::Serialize;
 use tmm::Blend;
 
@@ -132,22 +132,29 @@ impl TuneReport {
 
 impl Report for TuneReport {
     fn text(&self) -> String {
-        let Preset { way, found, whitened, milliseconds, trials } = &self.preset;
+        let Preset { way, found, whitened, milliseconds, trials, sets } = &self.preset;
         let mut text = format!(
             "the best of {trials} settings finds {:.1} % of the originals, whitened {:.1} %, in {milliseconds:.1} ms a query\n\
-             wrote {} in {}\n\nin a database of your own:\n",
+             wrote {} in {}\n",
             100.0 * found,
             100.0 * whitened,
             self.file,
             span(self.seconds)
         );
+        if sets.len() > 1 {
+            for SetFound { name, found, whitened, milliseconds } in sets {
+                let [found, whitened] = [found, whitened].map(|share| 100.0 * share);
+                let _written = writeln!(
+                    text,
+                    "  {name}: {found:.1} %, whitened {whitened:.1} %, in {milliseconds:.1} ms"
+                );
+            }
+        }
+        text += "\nin a database of your own:\n";
         way.views.iter().for_each(|view| text += &making(view, self.seed));
         text += "  lookalike search DB IMAGE --rank tmm --full";
         for (name, setting) in &way.parameters {
-            let _written = match setting {
-                Setting::Number(number) => write!(text, " --set {name}={number}"),
-                Setting::Text(word) => write!(text, " --set {name}={word}"),
-            };
+            let _written = write!(text, " --set {name}={setting}");
         }
         text.push('\n');
         text

@@ -64,6 +64,35 @@ fn settings_are_searched_and_told_as_commands() {
 }
 
 #[test]
+fn settings_are_searched_on_several_data_sets_at_once() {
+    let bench = Bench::new();
+    let glyphs =
+        |name: &str| format!(r#"{{"name": "{name}", "dataset": "glyphs", "model": "builtin:glyphs"}}"#);
+    bench.write("sets.json", format!("[{}, {}]", glyphs("one"), glyphs("two")).as_bytes());
+    let [sets, wrong, out] = ["sets.json", "wrong.json", "tuned"].map(|name| bench.text(name));
+    let numbers = ["--trials", "8", "--queries", "2", "--exemplars", "20", "--most-milliseconds", "100000"];
+    let tune = |sets| [&["eval", "tune", "--out", &out, "--sets", sets][..], &numbers].concat();
+    let printed = text(&tune(&sets));
+    assert!(printed.contains("\n  one: ") && printed.contains("\n  two: "), "{printed}");
+    let trials = fs::read_to_string(bench.path("tuned/trials.md")).unwrap();
+    assert!(trials.contains("| views-copies"), "{trials}");
+
+    let refused = [
+        ("[]", "0 are named, 1 to 16 are possible"),
+        (r#"[{"dataset": "glyphs"}]"#, "missing field `model`"),
+        (r#"[{"dataset": "letters", "model": "builtin:glyphs"}]"#, "unknown variant `letters`"),
+        (r#"[{"name": "../up", "dataset": "glyphs", "model": "builtin:glyphs"}]"#, "cannot name a folder"),
+        (r#"[{"dataset": "glyphs", "model": "builtin:glyphs", "input": "28"}]"#, "HEIGHTxWIDTH"),
+        (r#"[{"model": "builtin:glyphs"}]"#, "data set 1 of"),
+    ];
+    for (json, said) in refused {
+        bench.write("wrong.json", json.as_bytes());
+        let line = refusal(&tune(&wrong));
+        assert!(line.contains(said), "{json}: {line}");
+    }
+}
+
+#[test]
 fn what_cannot_be_run_is_refused_in_a_line() {
     let bench = Bench::new();
     bench.write("mine.json", EXPERIMENT.as_bytes());
