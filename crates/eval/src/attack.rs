@@ -1,7 +1,10 @@
+mod query_class;
+
 use plugin_api::FeatureRows;
 use thiserror::Error;
 use vision::{Model, ModelError, Pixels};
 
+pub use self::query_class::{QueryClass, QueryClassError};
 use crate::random::{Random, Use};
 
 /// Most steps of one attack.

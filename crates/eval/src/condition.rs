@@ -9,7 +9,8 @@ use crate::{Corruption, EvalError, Severity};
 
 /// What happens to a query's image before it is searched for. Written as on the command line: `clean`,
 /// `brightness=0.6`, `noise=2.5`, `saltpepper=0.05`, `blur=1`, `rotate=10`, `shift=1,0`, a corruption with its severity
-/// such as `fog:3`, or an attack such as `pgd-features=0.03`.
+/// such as `fog:3`, or an attack, `pgd-features=0.03` or
+/// `pgd-score=0.03`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Condition {
@@ -19,8 +20,30 @@ pub enum Condition {
     Disturbed(Disturbance),
     /// One of the common corruptions.
     Corrupted(Corruption, Severity),
-    /// Projected gradient descent away from the query's own features, within this largest change of any pixel in 0..=1.
-    Attacked(f32),
+    /// Projected gradient descent, within this largest change of any pixel in 0..=1.
+    Attacked(Aim, f32),
+}
+
+/// What an attack is against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Aim {
+    /// The image's features: away from those of the clean query.
+    Features,
+    /// The score of the method as printed: out of the class that it makes for the clean query, see
+    /// [`QueryClass`](crate::QueryClass).
+    Score,
+}
+
+impl Aim {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Features, Self::Score];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Features => "pgd-features",
+            Self::Score => "pgd-score",
+        }
+    }
 }
 
 impl Condition {
@@ -65,7 +88,7 @@ impl Condition {
             Self::Corrupted(_, severity) => {
                 (name.split(':').next().unwrap_or_default().to_owned(), f64::from(severity.get()))
             }
-            Self::Disturbed(_) | Self::Attacked(_) => {
+            Self::Disturbed(_) | Self::Attacked(..) => {
                 let (family, size) = name.split_once('=').unwrap_or((&name, "0"));
                 (family.to_owned(), size.parse().unwrap_or(0.0))
             }
@@ -77,7 +100,7 @@ impl Condition {
     /// *Determinism*: the seed and `index`, the query's number, decide every random choice.
     pub fn apply(&self, image: &Image, seed: u64, index: u64) -> Image {
         match self {
-            Self::Clean | Self::Attacked(_) => image.clone(),
+            Self::Clean | Self::Attacked(..) => image.clone(),
             Self::Disturbed(disturbance) => disturbance.apply(image, seed ^ SplitMix64::mix(!index)),
             Self::Corrupted(corruption, severity) => corruption.apply(image, *severity, seed, index),
         }
@@ -96,7 +119,7 @@ impl fmt::Display for Condition {
             Self::Disturbed(Disturbance::Rotate(degrees)) => write!(f, "rotate={degrees}"),
             Self::Disturbed(other) => write!(f, "{other}"),
             Self::Corrupted(corruption, severity) => write!(f, "{corruption}:{}", severity.get()),
-            Self::Attacked(reach) => write!(f, "pgd-features={reach}"),
+            Self::Attacked(aim, reach) => write!(f, "{}={reach}", aim.name()),
         }
     }
 }
@@ -128,8 +151,10 @@ impl FromStr for Condition {
             "shift" => value
                 .split_once(',')
                 .and_then(|(right, down)| Some(Disturbance::Shift(right.parse().ok()?, down.parse().ok()?))),
-            "pgd-features" => return size().map(Self::Attacked).ok_or_else(unknown),
-            _ => None,
+            _ => {
+                let aim = Aim::ALL.into_iter().find(|aim| aim.name() == kind).ok_or_else(unknown)?;
+                return size().map(|reach| Self::Attacked(aim, reach)).ok_or_else(unknown);
+            }
         };
         disturbance.map(Self::Disturbed).ok_or_else(unknown)
     }
@@ -156,7 +181,8 @@ mod tests {
     #[test]
     fn every_condition_is_read_as_it_is_written() {
         let all = [Condition::paper(), Condition::eleven(), Condition::corruptions()].concat();
-        for condition in all.into_iter().chain([Condition::Attacked(0.03)]) {
+        let attacked = Aim::ALL.map(|aim| Condition::Attacked(aim, 0.03));
+        for condition in all.into_iter().chain(attacked) {
             assert_eq!(condition.to_string().parse::<Condition>().unwrap(), condition);
         }
         for wrong in ["", "dark", "brightness=", "brightness=-1", "noise=nan", "fog:0", "fog:6", "melt:1"] {

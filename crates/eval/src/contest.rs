@@ -6,6 +6,7 @@ mod tmm_way;
 mod view_recipe;
 
 pub use arena::{Arena, Asked, Scored};
+pub(crate) use arena::{MOST_LAYER_BYTES, predicted};
 pub use baseline::Baseline;
 pub use tmm_way::{Setting, TmmWay};
 pub use view_recipe::ViewRecipe;
@@ -13,6 +14,7 @@ pub use view_recipe::ViewRecipe;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use vision::Layer;
 
 /// One ranking of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -84,9 +86,12 @@ impl Contestant {
         Self { way, ..self }
     }
 
-    /// All baselines.
+    /// The baselines that any collection has room for: early layers see so much of an image that 5,000 of them take a
+    /// gigabyte.
     pub fn baselines() -> Vec<Self> {
-        Baseline::ALL.iter().map(|baseline| Self::baseline(baseline.name(), *baseline)).collect()
+        let is_early = |baseline: &Baseline| matches!(baseline, Baseline::L2At(layer) | Baseline::CosineAt(layer) if *layer != Layer::Layer4);
+        let all = Baseline::ALL.iter().filter(|baseline| !is_early(baseline));
+        all.map(|baseline| Self::baseline(baseline.name(), *baseline)).collect()
     }
 
     /// All baselines, the method in the shared mode and its controls: which view, which trigger, with and without
@@ -129,8 +134,11 @@ impl Contestant {
     /// The paper's ablations with every candidate through the network.
     pub fn ablations() -> Vec<Self> {
         let names = ["l2", "cosine", "whitened"];
-        let mut all: Vec<Self> =
-            Self::baselines().into_iter().filter(|known| names.contains(&known.name.as_str())).collect();
+        let is_asked = |baseline: &&Baseline| {
+            names.contains(&baseline.name()) || matches!(baseline, Baseline::CosineAt(_))
+        };
+        let chosen = Baseline::ALL.iter().filter(is_asked);
+        let mut all: Vec<Self> = chosen.map(|baseline| Self::baseline(baseline.name(), *baseline)).collect();
         let paper = |name: &str, more: &[&'static str]| {
             Self::tmm(name, &[], &[&["preset=paper", "mode=exact", "background=256"][..], more].concat())
         };
@@ -163,6 +171,15 @@ impl Contestant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_baseline_is_read_as_it_is_written() {
+        for baseline in Baseline::ALL {
+            assert_eq!(baseline.to_string().parse::<Baseline>().unwrap(), *baseline);
+        }
+        let error = serde_json::from_str::<Baseline>("\"l3\"").unwrap_err().to_string();
+        assert!(error.starts_with("\"l3\" is no baseline; use l2-pixels"), "{error}");
+    }
 
     #[test]
     fn ready_made_contestants_have_the_views_and_settings_that_they_were_given() {

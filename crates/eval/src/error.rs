@@ -2,8 +2,12 @@ use std::io;
 use std::path::PathBuf;
 
 use plugin_api::{EmbedError, ParameterError, RerankError, RowsError, SourceError};
+use vision::Layer;
 
-use crate::{AttackError, GridError, MeasureError, PlotError, RankingError, StatisticsError};
+use crate::contest::MOST_LAYER_BYTES;
+use crate::{
+    AttackError, GridError, MeasureError, PlotError, QueryClassError, RankingError, StatisticsError,
+};
 
 /// Why an evaluation cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -11,11 +15,32 @@ use crate::{AttackError, GridError, MeasureError, PlotError, RankingError, Stati
 pub enum EvalError {
     /// A word names no condition.
     #[error(
-        "\"{found}\" is no condition; use clean, brightness=, noise=, saltpepper=, blur=, rotate= or pgd-features= and a number, shift=RIGHT,DOWN, or a corruption such as fog:3"
+        "\"{found}\" is no condition; use clean, brightness=, noise=, saltpepper=, blur=, rotate=, pgd-features= or pgd-score= and a number, shift=RIGHT,DOWN, or a corruption such as fog:3"
     )]
     Condition {
         /// The word.
         found: String,
+    },
+    /// A word names no baseline.
+    #[error(
+        "\"{found}\" is no baseline; use l2-pixels, cosine-pixels, l2-layer1 to l2-layer4, cosine-layer1 to cosine-layer4, l2, cosine, whitened, mahalanobis, logits, averaged, best-copy, reciprocal or expansion"
+    )]
+    Baseline {
+        /// The word.
+        found: String,
+    },
+    /// A layer's rows take too much memory.
+    #[error(
+        "what {} sees of {exemplars} exemplars takes {bytes} bytes, {MOST_LAYER_BYTES} are possible; ask for fewer exemplars or a later layer",
+        layer.name()
+    )]
+    LayerRows {
+        /// The layer.
+        layer: Layer,
+        /// How many exemplars.
+        exemplars: usize,
+        /// Bytes that their rows would take.
+        bytes: u64,
     },
     /// A word names no view.
     #[error(
@@ -143,9 +168,15 @@ pub enum EvalError {
     /// An interval cannot be had.
     #[error(transparent)]
     Statistics(#[from] StatisticsError),
-    /// An attack failed.
+    /// An attack on features failed.
     #[error("the query cannot be attacked")]
     Attack(#[from] AttackError<vision::ModelError>),
+    /// A query has no class of its own to be attacked.
+    #[error("the query's own class cannot be fitted")]
+    QueryClass(#[from] QueryClassError),
+    /// An attack on the score failed.
+    #[error("the query cannot be attacked")]
+    AttackScore(#[from] AttackError<QueryClassError>),
     /// An image cannot be made of an attack's pixels.
     #[error(transparent)]
     Image(#[from] plugin_api::ImageError),

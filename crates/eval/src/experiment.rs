@@ -4,7 +4,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::contest::{Baseline, Contestant, Way};
-use crate::{Condition, EvalError};
+use crate::{Aim, Condition, EvalError};
 
 /// Most exemplars of one evaluation: their images, rows and layers' activations are held in memory.
 pub const MOST_EXEMPLARS: usize = 100_000;
@@ -120,7 +120,11 @@ impl Suite {
             },
             Self::Attacks => Experiment {
                 conditions: std::iter::once(Condition::Clean)
-                    .chain([0.01, 0.03, 0.1].map(Condition::Attacked))
+                    .chain(
+                        Aim::ALL
+                            .into_iter()
+                            .flat_map(|aim| [0.01, 0.03, 0.1].map(|reach| Condition::Attacked(aim, reach))),
+                    )
                     .collect(),
                 contestants: Contestant::few(),
                 queries: 40,

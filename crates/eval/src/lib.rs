@@ -28,9 +28,12 @@ mod subject;
 mod summary;
 mod tune;
 
-pub use attack::{Attack, AttackError, Attacked, Ball, MOST_ATTACK_STEPS, attack, attack_features};
+pub use attack::{
+    Attack, AttackError, Attacked, Ball, MOST_ATTACK_STEPS, QueryClass, QueryClassError, attack,
+    attack_features,
+};
 pub use compare::{Change, ComparedProtocol, Comparison, Differing, compare};
-pub use condition::Condition;
+pub use condition::{Aim, Condition};
 pub use contest::{Arena, Asked, Baseline, Contestant, Scored, Setting, TmmWay, ViewRecipe, Way};
 pub use corruption::{Corruption, Severity, UnknownCorruption};
 pub use error::EvalError;

@@ -9,7 +9,7 @@ use crate::architecture::Architecture;
 /// lengths differ by one at most, the shorter ones first: of 12 blocks of a Vision Transformer three each. In a plain
 /// convolutional network every convolution but the first is a block. A network of less than four blocks lacks the
 /// first layers; asking for one is an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
     /// The first part, right after the stem.
     Layer1,

@@ -54,6 +54,43 @@ fn features_are_driven_away_inside_the_ball_and_the_range() {
 }
 
 #[test]
+fn an_image_is_driven_out_of_the_class_of_its_query() {
+    let (model, image) = (model(), image());
+    let mut random = Random::new(7, Use::Attack, 9);
+    let mut drawn = || Pixels::new(1, 8, 8, (0..64).map(|_| random.unit() as f32).collect()).unwrap();
+    let background: Vec<Pixels> = (0..20).map(|_| drawn()).collect();
+    let class = QueryClass::fit(&model, &image, &background, 4).unwrap();
+    let before = class.score(&model, &image).unwrap();
+    let others: f32 = background.iter().map(|other| class.score(&model, other).unwrap()).sum::<f32>() / 20.0;
+    assert!(others < before, "the query scores {before}, others {others} on average");
+
+    let found = class.attack(&model, &image, &settings(Ball::LInf(0.1))).unwrap();
+    assert!(apart(&found.pixels, &image).0 <= 0.1 + 1e-6);
+    let after = class.score(&model, &found.pixels).unwrap();
+    assert!((after + found.loss).abs() < 1e-5, "{after} {}", found.loss);
+    // Lower than a hundred corners of the ball: the gradient leads downhill.
+    for _ in 0..100 {
+        let corner =
+            drawn().values().iter().map(|value| if *value < 0.5 { -0.1 } else { 0.1 }).collect::<Vec<_>>();
+        let mut moved = image.clone();
+        let values = moved.values_mut().iter_mut().zip(&corner);
+        values.for_each(|(value, by)| *value = (*value + by).clamp(0.0, 1.0));
+        let score = class.score(&model, &moved).unwrap();
+        assert!(after < score, "a corner scores {score}, the attack {after}");
+    }
+    let again = QueryClass::fit(&model, &image, &background, 4).unwrap();
+    assert_eq!(again.attack(&model, &image, &settings(Ball::LInf(0.1))).unwrap(), found);
+}
+
+#[test]
+fn a_query_of_one_colour_has_a_class_that_no_pixel_leaves() {
+    let (model, flat) = (model(), Pixels::new(1, 8, 8, vec![0.5; 64]).unwrap());
+    let class = QueryClass::fit(&model, &flat, &[image()], 4).unwrap();
+    let found = class.attack(&model, &flat, &settings(Ball::LInf(0.1))).unwrap();
+    assert!((found.loss + class.score(&model, &flat).unwrap()).abs() < 1e-6);
+}
+
+#[test]
 fn a_linear_loss_is_brought_to_the_corner_of_the_ball() {
     // The loss is the sum of the values, so that every value rises by the radius unless it meets 1.
     let sum = |at: &Pixels| Ok::<_, Infallible>((at.values().iter().sum(), vec![1.0; 64]));

@@ -23,6 +23,8 @@ use crate::{EvalError, Experiment, Known, RankingError, Subject};
 const RERANKED: usize = 200;
 /// Exemplars, none of them a query, whose mean score is taken as the prior of a dummy class.
 const PRIOR_QUERIES: usize = 8;
+/// Most memory for what a layer sees of the exemplars.
+pub(crate) const MOST_LAYER_BYTES: u64 = 1 << 31;
 /// Images embedded at once.
 const AT_ONCE: usize = 256;
 
@@ -144,8 +146,8 @@ impl Arena {
             let plain: Box<dyn Ranking> = match baseline {
                 Baseline::L2Pixels => Box::new(Euclidean::new(inputs()?)),
                 Baseline::CosinePixels => Box::new(Cosine::new(&inputs()?)),
-                Baseline::L2Layer4 => Box::new(Euclidean::new(arena.layer4(&pixels)?)),
-                Baseline::CosineLayer4 => Box::new(Cosine::new(&arena.layer4(&pixels)?)),
+                Baseline::L2At(layer) => Box::new(Euclidean::new(arena.seen_at(layer, &pixels)?)),
+                Baseline::CosineAt(layer) => Box::new(Cosine::new(&arena.seen_at(layer, &pixels)?)),
                 Baseline::L2 => Box::new(Euclidean::new(features.clone())),
                 Baseline::Cosine => Box::new(Cosine::new(&features)),
                 Baseline::Logits => Box::new(
@@ -209,7 +211,7 @@ impl Arena {
                 // Copies and layers are embedded anew, the query among them.
                 let before = match baseline.seen() {
                     Seen::Features if !baseline.is_seeded() => asked.embedding,
-                    Seen::Features | Seen::Pixels | Seen::Layer4 => asked.preparing,
+                    Seen::Features | Seen::Pixels | Seen::At(_) => asked.preparing,
                 };
                 Ok(Scored { scores, elapsed: start.elapsed() + before })
             }
@@ -220,13 +222,17 @@ impl Arena {
         }
     }
 
-    /// What the last stage of blocks sees of images.
-    fn layer4(&self, pixels: &[Pixels]) -> Result<FeatureRows, EvalError> {
-        let layer = self.model.tunable(Layer::Layer4)?;
+    /// What a layer sees of images.
+    fn seen_at(&self, layer: Layer, pixels: &[Pixels]) -> Result<FeatureRows, EvalError> {
+        let tunable = self.model.tunable(layer)?;
         let (mut values, mut dimension) = (Vec::new(), 1);
         for batch in pixels.chunks(AT_ONCE) {
-            let rows = layer.entries(batch)?;
+            let rows = tunable.entries(batch)?;
             dimension = rows.dimension();
+            let bytes = 4 * pixels.len() as u64 * dimension as u64;
+            if bytes > MOST_LAYER_BYTES {
+                return Err(EvalError::LayerRows { layer, exemplars: pixels.len(), bytes });
+            }
             values.extend(rows.into_values());
         }
         Ok(FeatureRows::new(dimension, values)?)
@@ -241,7 +247,9 @@ impl Arena {
         if let Some(Plain(ranking)) = self.baselines.get(&baseline) {
             return Ok(match baseline.seen() {
                 Seen::Pixels => ranking.scores(asked.pixels.values()),
-                Seen::Layer4 => ranking.scores(self.layer4(std::slice::from_ref(&asked.pixels))?.values()),
+                Seen::At(layer) => {
+                    ranking.scores(self.seen_at(layer, std::slice::from_ref(&asked.pixels))?.values())
+                }
                 Seen::Features => ranking.scores(&asked.row),
             });
         }
@@ -302,7 +310,7 @@ impl Arena {
 }
 
 /// Classes by the model's own head.
-fn predicted(model: &Model, features: &FeatureRows) -> Vec<usize> {
+pub(crate) fn predicted(model: &Model, features: &FeatureRows) -> Vec<usize> {
     let best = |row: &[f32]| {
         let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
         best.map_or(0, |(class, _)| class)

@@ -1,17 +1,23 @@
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
-/// A ranking that the method is compared with, on all exemplars.
+use serde::{Deserialize, Serialize};
+use vision::Layer;
+
+use crate::EvalError;
+
+/// A ranking that the method is compared with, on all exemplars. Written by its [`Baseline::name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "String")]
 pub enum Baseline {
     /// Euclidean distance of the network's input.
     L2Pixels,
     /// Cosine of the network's input.
     CosinePixels,
-    /// Euclidean distance of what the last stage of blocks sees; architectures with four such stages only.
-    L2Layer4,
+    /// Euclidean distance of what a layer sees; a network of less than four blocks lacks the first layers.
+    L2At(Layer),
     /// Cosine of the same.
-    CosineLayer4,
+    CosineAt(Layer),
     /// Euclidean distance of the features (equation 6).
     L2,
     /// Cosine of the features (equation 5).
@@ -37,8 +43,14 @@ impl Baseline {
     pub const ALL: &'static [Self] = &[
         Self::L2Pixels,
         Self::CosinePixels,
-        Self::L2Layer4,
-        Self::CosineLayer4,
+        Self::L2At(Layer::Layer1),
+        Self::CosineAt(Layer::Layer1),
+        Self::L2At(Layer::Layer2),
+        Self::CosineAt(Layer::Layer2),
+        Self::L2At(Layer::Layer3),
+        Self::CosineAt(Layer::Layer3),
+        Self::L2At(Layer::Layer4),
+        Self::CosineAt(Layer::Layer4),
         Self::L2,
         Self::Cosine,
         Self::Whitened,
@@ -55,8 +67,14 @@ impl Baseline {
         match self {
             Self::L2Pixels => "l2-pixels",
             Self::CosinePixels => "cosine-pixels",
-            Self::L2Layer4 => "l2-layer4",
-            Self::CosineLayer4 => "cosine-layer4",
+            Self::L2At(Layer::Layer1) => "l2-layer1",
+            Self::L2At(Layer::Layer2) => "l2-layer2",
+            Self::L2At(Layer::Layer3) => "l2-layer3",
+            Self::L2At(Layer::Layer4) => "l2-layer4",
+            Self::CosineAt(Layer::Layer1) => "cosine-layer1",
+            Self::CosineAt(Layer::Layer2) => "cosine-layer2",
+            Self::CosineAt(Layer::Layer3) => "cosine-layer3",
+            Self::CosineAt(Layer::Layer4) => "cosine-layer4",
             Self::L2 => "l2",
             Self::Cosine => "cosine",
             Self::Whitened => "whitened",
@@ -78,7 +96,7 @@ impl Baseline {
     pub(crate) fn seen(self) -> Seen {
         match self {
             Self::L2Pixels | Self::CosinePixels => Seen::Pixels,
-            Self::L2Layer4 | Self::CosineLayer4 => Seen::Layer4,
+            Self::L2At(layer) | Self::CosineAt(layer) => Seen::At(layer),
             Self::L2
             | Self::Cosine
             | Self::Whitened
@@ -98,8 +116,37 @@ impl Baseline {
         }
         match self.seen() {
             Seen::Pixels => 0,
-            Seen::Layer4 | Seen::Features => 1,
+            Seen::At(_) | Seen::Features => 1,
         }
+    }
+}
+
+impl fmt::Display for Baseline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Baseline {
+    type Err = EvalError;
+
+    fn from_str(text: &str) -> Result<Self, EvalError> {
+        let known = Self::ALL.iter().copied().find(|baseline| baseline.name() == text);
+        known.ok_or_else(|| EvalError::Baseline { found: text.to_owned() })
+    }
+}
+
+impl TryFrom<String> for Baseline {
+    type Error = EvalError;
+
+    fn try_from(text: String) -> Result<Self, EvalError> {
+        text.parse()
+    }
+}
+
+impl From<Baseline> for String {
+    fn from(baseline: Baseline) -> Self {
+        baseline.to_string()
     }
 }
 
@@ -107,7 +154,7 @@ impl Baseline {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Seen {
     Pixels,
-    Layer4,
+    At(Layer),
     Features,
 }
 

@@ -1,5 +1,7 @@
 //! Who plays which part in the report.
 
+use vision::Layer;
+
 use crate::{Baseline, Contestant, Experiment, Line, Measure, ProtocolSummary, REFERENCES, TmmWay, Way};
 
 /// Most curves of one plot.
@@ -99,8 +101,14 @@ fn of_baseline(baseline: Baseline) -> &'static str {
     match baseline {
         Baseline::L2Pixels => "Euclidean distance of the pixels",
         Baseline::CosinePixels => "cosine of the pixels",
-        Baseline::L2Layer4 => "Euclidean distance of what the last stage of blocks sees",
-        Baseline::CosineLayer4 => "cosine of what the last stage of blocks sees",
+        Baseline::L2At(Layer::Layer1) => "Euclidean distance of what the first stage of blocks sees",
+        Baseline::L2At(Layer::Layer2) => "Euclidean distance of what the second stage of blocks sees",
+        Baseline::L2At(Layer::Layer3) => "Euclidean distance of what the third stage of blocks sees",
+        Baseline::L2At(Layer::Layer4) => "Euclidean distance of what the last stage of blocks sees",
+        Baseline::CosineAt(Layer::Layer1) => "cosine of what the first stage of blocks sees",
+        Baseline::CosineAt(Layer::Layer2) => "cosine of what the second stage of blocks sees",
+        Baseline::CosineAt(Layer::Layer3) => "cosine of what the third stage of blocks sees",
+        Baseline::CosineAt(Layer::Layer4) => "cosine of what the last stage of blocks sees",
         Baseline::L2 => "Euclidean distance of the features",
         Baseline::Cosine => "cosine of the features",
         Baseline::Whitened => "cosine of the centred and whitened features: the first stage of a search",
@@ -114,11 +122,7 @@ fn of_baseline(baseline: Baseline) -> &'static str {
 }
 
 fn of_method(TmmWay { views, parameters, minus_prior }: &TmmWay) -> String {
-    let setting = |(name, value): (&String, &crate::Setting)| match value {
-        crate::Setting::Number(number) => format!("{name}={number}"),
-        crate::Setting::Text(text) => format!("{name}={text}"),
-    };
-    let settings: Vec<String> = parameters.iter().map(setting).collect();
+    let settings: Vec<String> = parameters.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let views: Vec<String> = views.iter().map(ToString::to_string).collect();
     let is_unfitted = parameters.get("mode") == Some(&crate::Setting::Text("views".to_owned()));
     let what = if is_unfitted {

@@ -2,7 +2,7 @@
 
 use datasets::Disturbance;
 
-use crate::{Condition, Corruption};
+use crate::{Aim, Condition, Corruption};
 
 /// Conditions of one kind, by strength.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,8 +77,12 @@ impl Family {
                 let family = family(&format!("{kind} corruption"), "severity (0 is the clean query)", 0.0);
                 (Self { corruption: Some(*kind), ..family }, place)
             }
-            Condition::Attacked(_) => {
-                (family("attack on the features", "largest change of a pixel, 0 to 1", 0.0), place)
+            Condition::Attacked(aim, _) => {
+                let title = match aim {
+                    Aim::Features => "attack on the features",
+                    Aim::Score => "attack on the score of the printed method",
+                };
+                (family(title, "largest change of a pixel, 0 to 1", 0.0), place)
             }
         };
         Some(found)

@@ -42,7 +42,7 @@ pub(super) fn figures(
 /// the model to be made again.
 fn conditions<'a>(reading: &Reading<'a>) -> Vec<&'a Condition> {
     let conditions = &reading.experiment.conditions;
-    let can_be_made = |at: &usize| !matches!(conditions[*at], Condition::Attacked(_));
+    let can_be_made = |at: &usize| !matches!(conditions[*at], Condition::Attacked(..));
     let families: Vec<Vec<usize>> = reading
         .families
         .iter()

@@ -1,8 +1,9 @@
 use std::collections::{HashMap, HashSet};
 
 use plugin_api::{ExemplarId, Image, SplitMix64};
+use vision::Pixels;
 
-use crate::attack::{Attack, Ball, attack_features};
+use crate::attack::{Attack, Ball, QueryClass, attack_features};
 use crate::contest::{Arena, Asked, Baseline, Contestant, Way};
 use crate::measure::{
     DEFAULT_PERSISTENCE, Ties, average_precision_at_r, overlap_at, precision_at, rank_biased_overlap,
@@ -10,13 +11,16 @@ use crate::measure::{
 };
 use crate::ranking::best_first;
 use crate::subject::AskedFor;
-use crate::{Ceiling, Condition, EvalError, Experiment, Protocol, Record, Subject};
+use crate::{Aim, Ceiling, Condition, EvalError, Experiment, Protocol, Record, Subject};
 
 /// Metrics whose shortlists have a ceiling.
 const SHORTLIST_METRICS: [Baseline; 3] = [Baseline::L2, Baseline::Cosine, Baseline::Whitened];
 
 /// Steps of an attack: as many as Madry et al. (2018) take against their weaker networks.
 const ATTACK_STEPS: usize = 20;
+
+/// Exemplars that the class under attack is told from.
+const ATTACK_BACKGROUND: usize = 256;
 
 /// The lists of the clean queries, by contestant, seed and query.
 #[derive(Debug)]
@@ -71,18 +75,34 @@ impl Measuring<'_> {
         let seed = self.experiment.seed;
         let image = condition.apply(&asked.known.image, seed, query as u64);
         match condition {
-            Condition::Attacked(reach) => self.attacked(&image, *reach, query as u64),
+            Condition::Attacked(aim, reach) => {
+                self.attacked(&image, asked.original, (*aim, *reach), query as u64)
+            }
             Condition::Clean | Condition::Disturbed(_) | Condition::Corrupted(..) => Ok(image),
         }
     }
 
     /// The image after an attack, in 8 bits as every query is: rounded, but never out of the ball.
-    fn attacked(&self, image: &Image, reach: f32, query: u64) -> Result<Image, EvalError> {
+    fn attacked(
+        &self,
+        image: &Image,
+        original: Option<usize>,
+        (aim, reach): (Aim, f32),
+        query: u64,
+    ) -> Result<Image, EvalError> {
         let model = self.arena.model();
         let seed = self.experiment.seed ^ SplitMix64::mix(!query);
         let settings = Attack { ball: Ball::LInf(reach), steps: ATTACK_STEPS, step_size: reach / 4.0, seed };
         let clean = model.prepare(image);
-        let pixels = attack_features(model, &clean, &settings)?.pixels;
+        let pixels = match aim {
+            Aim::Features => attack_features(model, &clean, &settings)?.pixels,
+            Aim::Score => {
+                let others = (0..).zip(&self.subject.exemplars).filter(|(place, _)| Some(*place) != original);
+                let background: Vec<Pixels> =
+                    others.take(ATTACK_BACKGROUND).map(|(_, known)| model.prepare(&known.image)).collect();
+                QueryClass::fit(model, &clean, &background, seed)?.attack(model, &clean, &settings)?.pixels
+            }
+        };
         let plane = pixels.height() * pixels.width();
         #[expect(clippy::cast_sign_loss, reason = "cut to 0..=255 before")]
         let sample = |place: usize| {
