@@ -3,7 +3,7 @@ use std::fmt;
 
 use plugin_api::{ParameterError, ParameterValue, Parameters};
 use serde::{Deserialize, Serialize};
-use tmm::{Mode, TmmConfig};
+use tmm::{Mode, TmmConfig, TriggerKind};
 
 use super::ViewRecipe;
 
@@ -71,9 +71,17 @@ impl TmmWay {
         let config = self.config().unwrap_or_default();
         let copies = 1 + config.positives;
         let stored = copies * (1 + self.views.len());
-        let through = |candidates: usize| {
-            3 * config.trigger_steps + 2 * copies + config.background.min(exemplars) + candidates
+        let search = match config.trigger {
+            TriggerKind::PerQuery | TriggerKind::VariablePatch => 3 * config.trigger_steps,
+            TriggerKind::Global | TriggerKind::FixedPatch | TriggerKind::Random => 0,
         };
+        let background = match config.background {
+            0 => exemplars,
+            most => most.min(exemplars),
+        };
+        // A layer is tuned on images, clean and triggered, once an epoch.
+        let layer = if config.layer.is_some() { 3 * 2 * config.epochs * background } else { 0 };
+        let through = |candidates: usize| search + 2 * copies + background + layer + candidates;
         match config.mode {
             Mode::Shared | Mode::Views => stored,
             Mode::Exact => through(exemplars),
