@@ -10,6 +10,7 @@ mod metric;
 mod reciprocal;
 mod whitened;
 
+pub(crate) use arithmetic::unit;
 pub use covariance::MOST_WHITENED;
 pub use error::RankingError;
 pub use expansion::AlphaExpansion;

@@ -1,3 +1,4 @@
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -15,7 +16,7 @@ use super::view_recipe::fitted_trigger;
 use super::{Baseline, Contestant, TmmWay, ViewRecipe, Way};
 use crate::ranking::{
     AlphaExpansion, Cosine, Euclidean, KReciprocal, LogitDistance, Mahalanobis, Ranking, WhitenedCosine,
-    best_first, mean_row,
+    best_first, mean_row, unit,
 };
 use crate::{EvalError, Experiment, Known, RankingError, Subject};
 
@@ -121,9 +122,8 @@ impl Arena {
             )?);
         }
         progress("rows of the baselines");
-        let pixels: Vec<Pixels> = exemplars.iter().map(|known| model.prepare(&known.image)).collect();
-        let (Some(seed), Some(first)) = (seeds.first(), pixels.first()) else {
-            return Err(EvalError::TooFew { what: "exemplars", found: pixels.len(), least: 1 });
+        let Some(seed) = seeds.first() else {
+            return Err(EvalError::TooFew { what: "trigger seeds", found: 0, least: 1 });
         };
         let features = seed.snapshot.rows(View::CLEAN, &seed.ids)?;
         let failed = |baseline: Baseline| {
@@ -137,17 +137,24 @@ impl Arena {
             whitened,
             seeds,
         };
+        let prepared = OnceCell::new();
+        let pixels = || -> &[Pixels] {
+            prepared.get_or_init(|| -> Vec<Pixels> {
+                exemplars.iter().map(|known| model.prepare(&known.image)).collect()
+            })
+        };
         let inputs = || {
-            let values = pixels.iter().flat_map(|pixels| pixels.values().iter().copied()).collect();
-            FeatureRows::new(first.values().len(), values)
+            let dimension = pixels().first().map_or(1, |first| first.values().len());
+            let values = pixels().iter().flat_map(|pixels| pixels.values().iter().copied()).collect();
+            FeatureRows::new(dimension, values)
         };
         for contestant in &experiment.contestants {
             let Way::Baseline(baseline) = contestant.way else { continue };
             let plain: Box<dyn Ranking> = match baseline {
                 Baseline::L2Pixels => Box::new(Euclidean::new(inputs()?)),
                 Baseline::CosinePixels => Box::new(Cosine::new(&inputs()?)),
-                Baseline::L2At(layer) => Box::new(Euclidean::new(arena.seen_at(layer, &pixels)?)),
-                Baseline::CosineAt(layer) => Box::new(Cosine::new(&arena.seen_at(layer, &pixels)?)),
+                Baseline::L2At(layer) => Box::new(Euclidean::new(arena.seen_at(layer, pixels())?)),
+                Baseline::CosineAt(layer) => Box::new(Cosine::new(&arena.seen_at(layer, pixels())?)),
                 Baseline::L2 => Box::new(Euclidean::new(features.clone())),
                 Baseline::Cosine => Box::new(Cosine::new(&features)),
                 Baseline::Logits => Box::new(
@@ -286,26 +293,21 @@ impl Arena {
         let mut scores = self.whitened.scores(row)?;
         let order = best_first(&scores);
         let best = &order[..RERANKED.min(order.len())];
-        let rows = self.whitened.rows();
-        let unit = |row: &[f32]| -> Vec<f32> {
-            let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
-            if length > 0.0 { row.iter().map(|value| value / length).collect() } else { row.to_vec() }
-        };
-        let candidates = best.iter().flat_map(|id| unit(rows.row(*id as usize))).collect();
+        let rows = self.whitened.cosine().rows();
+        let candidates = best.iter().flat_map(|id| rows.row(*id as usize)).copied().collect();
         let candidates = FeatureRows::new(rows.dimension(), candidates)
             .map_err(|_| RankingError::NotFinite { position: 0 })?;
         let anew = KReciprocal::default().scores(&unit(&self.whitened.whitened(row)?), &candidates)?;
-        // Both scores are at most a few units apart; cosines end at 1.
+        // Above all cosines, which end at 1: the new scores are -1 to 0. No further, where f32 would make ties of them.
         for (id, score) in best.iter().zip(anew) {
-            scores[*id as usize] = 1_000.0 + score;
+            scores[*id as usize] = 3.0 + score;
         }
         Ok(scores)
     }
 
     fn expansion(&self, row: &[f32]) -> Result<Vec<f32>, RankingError> {
-        let expanded =
-            AlphaExpansion::default().expand(&self.whitened.whitened(row)?, self.whitened.rows())?;
-        Cosine::new(self.whitened.rows()).scores(&expanded)
+        let cosine = self.whitened.cosine();
+        cosine.scores(&AlphaExpansion::default().expand(&self.whitened.whitened(row)?, cosine)?)
     }
 }
 

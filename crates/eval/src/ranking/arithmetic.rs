@@ -28,7 +28,7 @@ fn folded(a: &[f32], b: &[f32], term: impl Fn(f64, f64) -> f64) -> f64 {
 }
 
 /// The row at length 1; zeros stay zeros.
-pub(super) fn unit(row: &[f32]) -> Vec<f32> {
+pub(crate) fn unit(row: &[f32]) -> Vec<f32> {
     let length = dot(row, row).sqrt();
     if length > 0.0 { row.iter().map(|v| (f64::from(*v) / length) as f32).collect() } else { row.to_vec() }
 }

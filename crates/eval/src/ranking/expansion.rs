@@ -1,5 +1,3 @@
-use plugin_api::FeatureRows;
-
 use crate::ranking::arithmetic::{check, dot, unit};
 use crate::ranking::{Cosine, Ranking, RankingError, best_first};
 
@@ -28,21 +26,22 @@ impl AlphaExpansion {
     ///
     /// [`RankingError`] when the query has another dimension than the rows or is not finite, and when alpha is
     /// negative.
-    pub fn expand(&self, query: &[f32], exemplars: &FeatureRows) -> Result<Vec<f32>, RankingError> {
-        check(query, exemplars.dimension())?;
+    pub fn expand(&self, query: &[f32], exemplars: &Cosine) -> Result<Vec<f32>, RankingError> {
+        let rows = exemplars.rows();
+        check(query, rows.dimension())?;
         if !(self.alpha >= 0.0 && self.alpha.is_finite()) {
             let (name, range) = ("alpha", "finite, 0 at least");
             return Err(RankingError::Setting { name, found: self.alpha, range });
         }
         let query = unit(query);
-        let scores = Cosine::new(exemplars).scores(&query)?;
+        let scores = exemplars.scores(&query)?;
         let mut sum: Vec<f64> = query.iter().map(|value| f64::from(*value)).collect();
         for id in best_first(&scores).into_iter().take(self.neighbours) {
-            let neighbour = unit(exemplars.row(id as usize));
-            let cosine = dot(&neighbour, &query);
+            let neighbour = rows.row(id as usize);
+            let cosine = dot(neighbour, &query);
             if cosine > 0.0 {
                 let weight = cosine.powf(self.alpha);
-                sum.iter_mut().zip(&neighbour).for_each(|(sum, value)| *sum += weight * f64::from(*value));
+                sum.iter_mut().zip(neighbour).for_each(|(sum, value)| *sum += weight * f64::from(*value));
             }
         }
         let sum: Vec<f32> = sum.into_iter().map(|value| value as f32).collect();
@@ -52,11 +51,13 @@ impl AlphaExpansion {
 
 #[cfg(test)]
 mod tests {
+    use plugin_api::FeatureRows;
+
     use super::*;
 
     #[test]
     fn the_query_moves_towards_its_nearest_exemplars() {
-        let exemplars = FeatureRows::new(2, vec![6.0, 8.0, 0.0, 1.0, -1.0, 0.0]).unwrap();
+        let exemplars = Cosine::new(&FeatureRows::new(2, vec![6.0, 8.0, 0.0, 1.0, -1.0, 0.0]).unwrap());
         let expanded = AlphaExpansion { neighbours: 1, alpha: 2.0 }.expand(&[5.0, 0.0], &exemplars).unwrap();
         // (1, 0) + 0.6^2 (0.6, 0.8) = (1.216, 0.288), of length 1.249640.
         assert!((expanded[0] - 1.216 / 1.249_64).abs() < 1e-5, "{expanded:?}");
@@ -65,7 +66,7 @@ mod tests {
 
     #[test]
     fn exemplars_at_a_right_angle_or_beyond_add_nothing() {
-        let exemplars = FeatureRows::new(2, vec![0.0, 1.0, -1.0, 0.0]).unwrap();
+        let exemplars = Cosine::new(&FeatureRows::new(2, vec![0.0, 1.0, -1.0, 0.0]).unwrap());
         let expanded = AlphaExpansion { neighbours: 9, alpha: 0.0 }.expand(&[2.0, 0.0], &exemplars).unwrap();
         assert_eq!(expanded, [1.0, 0.0]);
         let error = AlphaExpansion { neighbours: 1, alpha: -1.0 }.expand(&[2.0, 0.0], &exemplars);

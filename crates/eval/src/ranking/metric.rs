@@ -34,6 +34,11 @@ impl Cosine {
     pub fn new(rows: &FeatureRows) -> Self {
         Self { rows: unit_rows(rows) }
     }
+
+    /// The exemplars at length 1; a zero row stays zero.
+    pub fn rows(&self) -> &FeatureRows {
+        &self.rows
+    }
 }
 
 impl Ranking for Cosine {

@@ -10,7 +10,6 @@ use crate::ranking::{Cosine, Ranking, RankingError};
 #[derive(Debug, Clone)]
 pub struct WhitenedCosine {
     whitening: Whitening,
-    rows: FeatureRows,
     cosine: Cosine,
 }
 
@@ -23,17 +22,17 @@ impl WhitenedCosine {
     /// shrinkage is negative.
     pub fn new(rows: &FeatureRows, shrink: f64) -> Result<Self, RankingError> {
         let whitening = Whitening::of_rows(rows, shrink)?;
-        let rows = whitening.apply(rows);
-        let cosine = Cosine::new(&rows);
-        Ok(Self { whitening, rows, cosine })
+        let cosine = Cosine::new(&whitening.apply(rows));
+        Ok(Self { whitening, cosine })
     }
 
-    /// The whitened exemplars, for what goes on in this space: [`crate::KReciprocal`], [`crate::AlphaExpansion`].
-    pub fn rows(&self) -> &FeatureRows {
-        &self.rows
+    /// The cosine of the whitened exemplars, for what goes on in this space: [`crate::KReciprocal`],
+    /// [`crate::AlphaExpansion`].
+    pub fn cosine(&self) -> &Cosine {
+        &self.cosine
     }
 
-    /// The query in the space of [`WhitenedCosine::rows`].
+    /// The query in the space of [`WhitenedCosine::cosine`].
     ///
     /// # Errors
     ///
