@@ -12,6 +12,9 @@ pub const MOST_EXEMPLARS: usize = 100_000;
 pub const MOST_QUERIES: usize = 10_000;
 /// Most seeds: each is a database of its own.
 pub const MOST_SEEDS: usize = 16;
+/// Most rankings of one evaluation: each is compared with three others, and beyond some 250 comparisons no p value
+/// that the intervals' resamples can give would be left below 0.05 by the correction.
+pub const MOST_CONTESTANTS: usize = 80;
 /// Most neighbours that lists are compared over.
 pub const MOST_NEIGHBOURS: usize = 1_000;
 
@@ -145,6 +148,7 @@ impl Experiment {
             ("exemplars", self.exemplars, 2, MOST_EXEMPLARS),
             ("queries", self.queries, 2, MOST_QUERIES),
             ("trigger seeds", self.trigger_seeds, 1, MOST_SEEDS),
+            ("rankings", self.contestants.len(), 1, MOST_CONTESTANTS),
             (
                 "neighbours",
                 self.neighbours,

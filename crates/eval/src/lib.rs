@@ -38,7 +38,7 @@ pub use contest::{Arena, Asked, Baseline, Contestant, Scored, Setting, TmmWay, V
 pub use corruption::{Corruption, Severity, UnknownCorruption};
 pub use error::EvalError;
 pub use experiment::{
-    Experiment, MOST_EXEMPLARS, MOST_NEIGHBOURS, MOST_QUERIES, MOST_SEEDS, Protocol, Suite,
+    Experiment, MOST_CONTESTANTS, MOST_EXEMPLARS, MOST_NEIGHBOURS, MOST_QUERIES, MOST_SEEDS, Protocol, Suite,
 };
 pub use grid::{GridCell, GridError, GridRow, ImageGrid, MOST_GRID_IMAGES, Mark};
 pub use judge::{
@@ -47,9 +47,8 @@ pub use judge::{
     Reply, SMALLEST_CELL, Spent, Stop, Tally, Verdict, latent_judgement, read_judgements,
 };
 pub use measure::{
-    DEFAULT_PERSISTENCE, LatentDistance, MeasureError, SplitMean, Ties, average_precision_at_r,
-    latent_distance, median_rank, overlap_at, precision_at, rank_biased_overlap, rank_of, retrieved_at,
-    shortlist_ceiling,
+    DEFAULT_PERSISTENCE, MeasureError, average_precision_at_r, mean_latent_distance, overlap_at,
+    precision_at, rank_biased_overlap, rank_of, shortlist_ceiling,
 };
 pub use plot::{
     Bar, BarPlot, BarSeries, LinePlot, LinePoint, LineSeries, MOST_SERIES, PALETTE, PlotError, Scale,

@@ -6,12 +6,10 @@ mod overlap;
 mod precision;
 mod rank;
 mod rank_biased;
-mod split;
 
 pub use error::MeasureError;
-pub use latent::{LatentDistance, latent_distance};
+pub use latent::mean_latent_distance;
 pub use overlap::{overlap_at, shortlist_ceiling};
 pub use precision::{average_precision_at_r, precision_at};
-pub use rank::{Ties, median_rank, rank_of, retrieved_at};
+pub use rank::rank_of;
 pub use rank_biased::{DEFAULT_PERSISTENCE, rank_biased_overlap};
-pub use split::SplitMean;

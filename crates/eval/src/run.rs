@@ -11,6 +11,7 @@
 //! Files of `raw` appear whole. A run that was cut off goes on with the first condition that has no file.
 
 mod measured;
+mod targets;
 
 use std::collections::HashMap;
 use std::fs;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use vision::Model;
 
 use self::measured::{Clean, Measuring};
+use self::targets::Targets;
 use crate::contest::Arena;
 use crate::record::{read, write, write_whole};
 use crate::{Ceiling, Condition, EvalError, Experiment, Protocol, Record, Subject, SubjectRecord};
@@ -71,6 +73,17 @@ impl RunFolder {
     ) -> Result<Option<Vec<Record>>, EvalError> {
         let path = self.raw(protocol, condition, "csv");
         if path.exists() { read(&path).map(Some) } else { Ok(None) }
+    }
+
+    /// The lines of a condition of a finished run.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError`] when the condition was not reached, or the file is damaged.
+    pub fn finished(&self, protocol: Protocol, condition: &Condition) -> Result<Vec<Record>, EvalError> {
+        self.records(protocol, condition)?.ok_or_else(|| EvalError::Experiment {
+            reason: format!("it lacks {protocol} under {condition}; run it again, and it goes on there"),
+        })
     }
 
     /// The shortlists' ceilings under a condition; empty if none were measured.
@@ -162,6 +175,7 @@ pub fn run(
     let mut arena = None;
     for &protocol in &experiment.protocols {
         let mut clean: Option<Clean> = None;
+        let targets = Targets::new(subject.queries(protocol).len());
         for condition in &experiment.conditions {
             if let Some(records) = folder.records(protocol, condition)? {
                 if *condition == Condition::Clean {
@@ -177,7 +191,9 @@ pub fn run(
             }
             let Some(arena) = &arena else { continue };
             progress(RunProgress { stage: format!("{protocol}, {condition}"), done, of });
-            let measuring = Measuring { arena, subject, experiment, protocol, clean: clean.as_ref() };
+            let clean_lists = clean.as_ref();
+            let measuring =
+                Measuring { arena, subject, experiment, protocol, targets: &targets, clean: clean_lists };
             let (records, ceilings) = measuring.condition(condition)?;
             if !ceilings.is_empty() {
                 write(&folder.raw(protocol, condition, "ceiling.csv"), &ceilings)?;

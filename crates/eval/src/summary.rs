@@ -216,16 +216,9 @@ impl<'e> Found<'e> {
         experiment: &'e Experiment,
         protocol: Protocol,
     ) -> Result<Self, EvalError> {
-        let mut by_condition = Vec::with_capacity(experiment.conditions.len());
-        for condition in &experiment.conditions {
-            let Some(records) = folder.records(protocol, condition)? else {
-                let reason =
-                    format!("it lacks {protocol} under {condition}; run it again, and it goes on there");
-                return Err(EvalError::Experiment { reason });
-            };
-            by_condition.push(records);
-        }
-        Ok(Self { experiment, protocol, by_condition })
+        let by_condition: Result<_, _> =
+            experiment.conditions.iter().map(|condition| folder.finished(protocol, condition)).collect();
+        Ok(Self { experiment, protocol, by_condition: by_condition? })
     }
 
     /// The mean of a measure over some of the conditions.

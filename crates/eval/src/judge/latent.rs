@@ -3,8 +3,9 @@ use serde::{Deserialize, Serialize};
 use crate::judge::docket::file_name;
 use crate::judge::judgement::{Judged, Spent};
 use crate::judge::{JudgeError, Judgement, Matchup, Pairing, Verdict};
+use crate::measure::mean_latent_distance;
 use crate::record::write;
-use crate::{Condition, Known, RunFolder, Subject};
+use crate::{Condition, RunFolder, Subject};
 
 /// Means of latent distances that differ by no more are a tie: a hundredth of the way between opposite ends of every
 /// range.
@@ -51,8 +52,9 @@ pub fn latent_judgement(
     for pairing in &pairings {
         let Pairing { condition, query, lists } = pairing;
         let asked = &subject.queries(matchup.protocol)[*query].known;
-        let distance =
-            |list: &Vec<usize>| mean_distance(asked, list.iter().map(|place| &subject.exemplars[*place]));
+        let distance = |list: &Vec<usize>| {
+            mean_latent_distance(asked, list.iter().map(|place| &subject.exemplars[*place]))
+        };
         let [first, second] = lists.each_ref().map(distance);
         let (first, second) = first.zip(second).ok_or(JudgeError::NoFactors)?;
         let verdict = if pairing.is_same_set() {
@@ -73,15 +75,4 @@ pub fn latent_judgement(
     write(&folder.path().join(name), &records)?;
     let conditions = matchup.conditions(folder)?;
     Judgement::of(NAME, matchup, &conditions, &judged, Spent::default(), 0)
-}
-
-/// Mean distance of drawn images from one; `None` if that one was not drawn.
-fn mean_distance<'a>(query: &Known, neighbours: impl ExactSizeIterator<Item = &'a Known>) -> Option<f64> {
-    let factors = query.factors.as_ref()?;
-    let count = neighbours.len().max(1) as f64;
-    let distance = |other: &Known| match &other.factors {
-        Some(of_other) if other.label == query.label => f64::from(factors.distance(of_other)),
-        _ => 1.0,
-    };
-    Some(neighbours.map(distance).sum::<f64>() / count)
 }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use crate::judge::JudgeError;
-use crate::{Condition, EvalError, Protocol, RunFolder, Subject};
+use crate::{Condition, EvalError, Protocol, Record, RunFolder, Subject};
 
 /// Neighbours of each list that are judged unless said otherwise.
 pub const DEFAULT_JUDGED: usize = 6;
@@ -117,8 +117,9 @@ impl Matchup {
         }
         let mut pairings = Vec::new();
         for condition in conditions {
+            let records = folder.finished(self.protocol, &condition)?;
             let [first, second] = [&self.first, &self.second]
-                .map(|contestant| self.lists(folder, subject, &condition, contestant));
+                .map(|contestant| self.lists(folder, subject, &records, contestant));
             let (first, mut second) = (first?, second?);
             for (query, of_first) in first {
                 let of_second = second.remove(&query).ok_or_else(|| {
@@ -130,19 +131,14 @@ impl Matchup {
         Ok(pairings)
     }
 
-    /// The lists of a contestant under a condition, by query.
+    /// The lists of a contestant under one condition, by query.
     fn lists(
         &self,
         folder: &RunFolder,
         subject: &Subject,
-        condition: &Condition,
+        records: &[Record],
         contestant: &str,
     ) -> Result<BTreeMap<usize, Vec<usize>>, JudgeError> {
-        let Some(records) = folder.records(self.protocol, condition)? else {
-            let reason =
-                format!("it lacks {} under {condition}; run it again, and it goes on there", self.protocol);
-            return Err(EvalError::Experiment { reason }.into());
-        };
         let queries = subject.queries(self.protocol);
         let mut lists = BTreeMap::new();
         for record in records.iter().filter(|record| record.contestant == contestant && record.seed == 0) {

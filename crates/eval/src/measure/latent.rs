@@ -1,45 +1,22 @@
-use datasets::{Glyph, GlyphFactors};
+use crate::Known;
 
-use crate::measure::MeasureError;
-
-/// How far the neighbours of a glyph lie from it in what made it: a judge that needs no model and no person.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LatentDistance {
-    /// The mean over all neighbours, where one of another class counts as 1, the opposite end of every range.
-    pub mean: f64,
-    /// The mean over the neighbours of the query's class; `None` when there are none.
-    pub in_class: Option<f64>,
-    /// The share of neighbours of the query's class.
-    pub class_share: f64,
-}
-
-/// The distance of the first `k` neighbours, best first, from `query` in the latent factors, by
-/// [`GlyphFactors::distance`]: the root of the mean squared difference over the factors, each in units of its range.
+/// Mean distance of drawn images from a drawn one in what made them, by
+/// [`GlyphFactors::distance`](datasets::GlyphFactors::distance): the root of the mean squared difference over the
+/// factors, each in units of its range. One of another class counts as 1, the opposite end of every range; so does one
+/// that was not drawn. `None` if the first was not drawn.
 ///
-/// A neighbour is a class and its factors, as in [`Glyph`].
-///
-/// # Errors
-///
-/// [`MeasureError::CutOff`] when `k` is 0 or there are fewer neighbours.
-pub fn latent_distance(
-    query: &Glyph,
-    neighbours: &[(usize, GlyphFactors)],
-    k: usize,
-) -> Result<LatentDistance, MeasureError> {
-    if k == 0 || k > neighbours.len() {
-        return Err(MeasureError::CutOff { found: k, most: neighbours.len() });
-    }
-    let in_class: Vec<f64> = neighbours[..k]
-        .iter()
-        .filter(|(class, _)| *class == query.class)
-        .map(|(_, factors)| f64::from(query.factors.distance(factors)))
-        .collect();
-    let sum: f64 = in_class.iter().sum();
-    Ok(LatentDistance {
-        mean: (sum + (k - in_class.len()) as f64) / k as f64,
-        in_class: (!in_class.is_empty()).then(|| sum / in_class.len() as f64),
-        class_share: in_class.len() as f64 / k as f64,
-    })
+/// A judge that needs no model and no person.
+pub fn mean_latent_distance<'a>(
+    query: &Known,
+    neighbours: impl ExactSizeIterator<Item = &'a Known>,
+) -> Option<f64> {
+    let factors = query.factors.as_ref()?;
+    let count = neighbours.len().max(1) as f64;
+    let distance = |other: &Known| match &other.factors {
+        Some(of_other) if other.label == query.label => f64::from(factors.distance(of_other)),
+        _ => 1.0,
+    };
+    Some(neighbours.map(distance).sum::<f64>() / count)
 }
 
 #[cfg(test)]
@@ -50,26 +27,24 @@ mod tests {
 
     #[test]
     fn neighbours_of_another_class_count_as_opposite() {
-        let query = GlyphSet::new(1).glyph(0);
-        let mut turned = query.factors;
+        let glyph = GlyphSet::new(1).glyph(0);
+        let known = |label: &str, factors| Known {
+            image: glyph.image.clone(),
+            label: Some(label.to_owned()),
+            factors: Some(factors),
+        };
+        let mut turned = glyph.factors;
         // Half of one of eight ranges: sqrt((1/2)^2 / 8).
         turned.rotation += if turned.rotation > 0.0 { -15.0 } else { 15.0 };
-        let neighbours =
-            [(query.class, turned), (query.class + 1, query.factors), (query.class, query.factors)];
-        let one = latent_distance(&query, &neighbours, 1).unwrap();
-        assert!((one.mean - 0.176_776_7).abs() < 1e-6, "{one:?}");
-        let three = latent_distance(&query, &neighbours, 3).unwrap();
-        assert!((three.mean - 1.176_776_7 / 3.0).abs() < 1e-6, "{three:?}");
-        assert!((three.in_class.unwrap() - 0.176_776_7 / 2.0).abs() < 1e-6, "{three:?}");
-        assert!((three.class_share - 2.0 / 3.0).abs() < 1e-12);
-    }
+        let query = known("ring", glyph.factors);
+        let neighbours = [known("ring", turned), known("cross", glyph.factors), known("ring", glyph.factors)];
+        let one = mean_latent_distance(&query, neighbours[..1].iter()).unwrap();
+        assert!((one - 0.176_776_7).abs() < 1e-6, "{one}");
+        let three = mean_latent_distance(&query, neighbours.iter()).unwrap();
+        assert!((three - 1.176_776_7 / 3.0).abs() < 1e-6, "{three}");
 
-    #[test]
-    fn without_a_neighbour_of_the_class_only_the_mean_is_known() {
-        let query = GlyphSet::new(1).glyph(0);
-        let other = [(query.class + 1, query.factors)];
-        let found = latent_distance(&query, &other, 1).unwrap();
-        assert_eq!(found, LatentDistance { mean: 1.0, in_class: None, class_share: 0.0 });
-        assert!(latent_distance(&query, &other, 2).is_err());
+        let photograph = Known { factors: None, ..query.clone() };
+        assert_eq!(mean_latent_distance(&query, [&photograph].into_iter()), Some(1.0));
+        assert_eq!(mean_latent_distance(&photograph, neighbours.iter()), None);
     }
 }

@@ -1,13 +1,13 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use plugin_api::{ExemplarId, Image, SplitMix64};
-use vision::Pixels;
 
-use crate::attack::{Attack, Ball, QueryClass, attack_features};
+use super::targets::Targets;
+use crate::attack::{Attack, Ball, attack_features};
 use crate::contest::{Arena, Asked, Baseline, Contestant, Way};
 use crate::measure::{
-    DEFAULT_PERSISTENCE, Ties, average_precision_at_r, overlap_at, precision_at, rank_biased_overlap,
-    rank_of, shortlist_ceiling,
+    DEFAULT_PERSISTENCE, average_precision_at_r, mean_latent_distance, overlap_at, precision_at,
+    rank_biased_overlap, rank_of, shortlist_ceiling,
 };
 use crate::ranking::best_first;
 use crate::subject::AskedFor;
@@ -18,9 +18,6 @@ const SHORTLIST_METRICS: [Baseline; 3] = [Baseline::L2, Baseline::Cosine, Baseli
 
 /// Steps of an attack: as many as Madry et al. (2018) take against their weaker networks.
 const ATTACK_STEPS: usize = 20;
-
-/// Exemplars that the class under attack is told from.
-const ATTACK_BACKGROUND: usize = 256;
 
 /// The lists of the clean queries, by contestant, seed and query.
 #[derive(Debug)]
@@ -39,6 +36,7 @@ pub(super) struct Measuring<'a> {
     pub(super) subject: &'a Subject,
     pub(super) experiment: &'a Experiment,
     pub(super) protocol: Protocol,
+    pub(super) targets: &'a Targets,
     /// None while the clean condition itself is measured.
     pub(super) clean: Option<&'a Clean>,
 }
@@ -49,16 +47,16 @@ impl Measuring<'_> {
         let (mut records, mut ceilings) = (Vec::new(), Vec::new());
         for (query, asked_for) in self.subject.queries(self.protocol).iter().enumerate() {
             let asked = self.arena.ask(self.disturbed(condition, asked_for, query)?)?;
+            let right = self.is_right(&asked, asked_for);
             let mut orders: Vec<(&Contestant, Vec<ExemplarId>)> = Vec::new();
             for contestant in &self.experiment.contestants {
                 let seeds = if contestant.way.is_seeded() { self.experiment.trigger_seeds } else { 1 };
                 for seed in 0..seeds {
                     let scored = self.arena.scores(contestant, seed, &asked)?;
                     let order = best_first(&scored.scores);
-                    let mut record = self.record(contestant, seed, query, &scored.scores, &order)?;
-                    record.microseconds = u64::try_from(scored.elapsed.as_micros()).unwrap_or(u64::MAX);
-                    record.right = self.is_right(&asked, asked_for);
-                    records.push(record);
+                    let record = self.record(contestant, seed, query, &scored.scores, &order)?;
+                    let microseconds = u64::try_from(scored.elapsed.as_micros()).unwrap_or(u64::MAX);
+                    records.push(Record { right, microseconds, ..record });
                     if seed == 0 {
                         orders.push((contestant, order));
                     }
@@ -75,32 +73,23 @@ impl Measuring<'_> {
         let seed = self.experiment.seed;
         let image = condition.apply(&asked.known.image, seed, query as u64);
         match condition {
-            Condition::Attacked(aim, reach) => {
-                self.attacked(&image, asked.original, (*aim, *reach), query as u64)
-            }
+            Condition::Attacked(aim, reach) => self.attacked(&image, *aim, *reach, query),
             Condition::Clean | Condition::Disturbed(_) | Condition::Corrupted(..) => Ok(image),
         }
     }
 
     /// The image after an attack, in 8 bits as every query is: rounded, but never out of the ball.
-    fn attacked(
-        &self,
-        image: &Image,
-        original: Option<usize>,
-        (aim, reach): (Aim, f32),
-        query: u64,
-    ) -> Result<Image, EvalError> {
+    fn attacked(&self, image: &Image, aim: Aim, reach: f32, query: usize) -> Result<Image, EvalError> {
         let model = self.arena.model();
-        let seed = self.experiment.seed ^ SplitMix64::mix(!query);
+        let seed = self.experiment.seed ^ SplitMix64::mix(!(query as u64));
         let settings = Attack { ball: Ball::LInf(reach), steps: ATTACK_STEPS, step_size: reach / 4.0, seed };
         let clean = model.prepare(image);
         let pixels = match aim {
             Aim::Features => attack_features(model, &clean, &settings)?.pixels,
             Aim::Score => {
-                let others = (0..).zip(&self.subject.exemplars).filter(|(place, _)| Some(*place) != original);
-                let background: Vec<Pixels> =
-                    others.take(ATTACK_BACKGROUND).map(|(_, known)| model.prepare(&known.image)).collect();
-                QueryClass::fit(model, &clean, &background, seed)?.attack(model, &clean, &settings)?.pixels
+                let asked = &self.subject.queries(self.protocol)[query];
+                let class = self.targets.class(model, self.subject, (query, asked), seed)?;
+                class.attack(model, &clean, &settings)?.pixels
             }
         };
         let plane = pixels.height() * pixels.width();
@@ -150,13 +139,16 @@ impl Measuring<'_> {
             contestant: contestant.name.clone(),
             seed,
             query,
-            rank: asked.original.map(|original| rank_of(scores, original, Ties::Pessimistic)).transpose()?,
+            rank: asked.original.map(|original| rank_of(scores, original)).transpose()?,
             precision,
             average_precision,
             right: None,
             overlap,
             rank_biased_overlap: rbo,
-            latent: self.latent(asked, &others[..k.min(others.len())]),
+            latent: mean_latent_distance(
+                &asked.known,
+                others[..k.min(others.len())].iter().map(|id| &self.subject.exemplars[*id as usize]),
+            ),
             outliers: outliers as f64 / k as f64,
             microseconds: 0,
             nearest: nearest.join(" "),
@@ -180,18 +172,6 @@ impl Measuring<'_> {
         Ok((Some(precision), average))
     }
 
-    fn latent(&self, asked: &AskedFor, nearest: &[ExemplarId]) -> Option<f64> {
-        let factors = asked.known.factors.as_ref()?;
-        let distance = |id: &ExemplarId| {
-            let other = &self.subject.exemplars[*id as usize];
-            match &other.factors {
-                Some(of_other) if other.label == asked.known.label => f64::from(factors.distance(of_other)),
-                _ => 1.0,
-            }
-        };
-        Some(nearest.iter().map(distance).sum::<f64>() / nearest.len().max(1) as f64)
-    }
-
     fn add_ceilings(
         &self,
         query: usize,
@@ -201,21 +181,20 @@ impl Measuring<'_> {
         let metrics = orders.iter().filter(
             |(contestant, _)| matches!(&contestant.way, Way::Baseline(way) if SHORTLIST_METRICS.contains(way)),
         );
+        let k = self.experiment.neighbours;
         for (metric, shortlist) in metrics {
+            // Lengths beyond the collection are one.
+            let lengths: BTreeSet<usize> =
+                self.experiment.shortlists.iter().map(|length| *length.min(&shortlist.len())).collect();
             for (full, order) in orders.iter().filter(|(contestant, _)| matches!(contestant.way, Way::Tmm(_)))
             {
-                for &length in &self.experiment.shortlists {
-                    let length = length.min(shortlist.len());
-                    let k = self.experiment.neighbours;
+                for &length in &lengths {
                     let kept = shortlist_ceiling(order, k, shortlist, length)?;
                     let (full, metric) = (full.name.clone(), metric.name.clone());
                     ceilings.push(Ceiling { full, metric, length, query, kept });
                 }
             }
         }
-        let mut seen = HashSet::new();
-        ceilings
-            .retain(|line| seen.insert((line.full.clone(), line.metric.clone(), line.length, line.query)));
         Ok(())
     }
 }

@@ -61,18 +61,6 @@ impl Bootstrap {
         Ok(self.interval(&self.means(values), mean(values)))
     }
 
-    /// The median of one value per query, with its percentile interval; of an even number the mean of the middle two.
-    ///
-    /// # Errors
-    ///
-    /// As [`Bootstrap::mean`].
-    pub fn median(&self, values: &[f64]) -> Result<Interval, StatisticsError> {
-        self.check(values)?;
-        let of_queries = |draw: &[usize]| median(draw.iter().map(|at| values[*at]).collect());
-        let resampled = self.resampled(values.len(), of_queries);
-        Ok(self.interval(&resampled, median(values.to_vec())))
-    }
-
     /// The mean difference of two values per query, first minus second, with its interval and p-value. Each resample
     /// draws pairs, so what makes a query hard for both does not blur the comparison.
     ///
@@ -150,11 +138,6 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,7 +150,6 @@ mod tests {
     fn one_value_has_an_interval_without_width() {
         let interval = quick(1).mean(&[0.25]).unwrap();
         assert_eq!(interval, Interval { estimate: 0.25, low: 0.25, high: 0.25 });
-        assert_eq!(quick(1).median(&[3.0, 3.0]).unwrap().high.to_bits(), 3.0_f64.to_bits());
     }
 
     #[test]
@@ -192,12 +174,6 @@ mod tests {
         let turned = quick(3).difference(&base, &better).unwrap();
         assert!((turned.interval.estimate + 0.5).abs() < 1e-12 && turned.p_value < 0.01);
         assert!((quick(3).difference(&base, &base).unwrap().p_value - 1.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn the_median_is_the_middle() {
-        assert!((quick(1).median(&[5.0, 1.0, 9.0]).unwrap().estimate - 5.0).abs() < 1e-12);
-        assert!((quick(1).median(&[5.0, 1.0, 9.0, 6.0]).unwrap().estimate - 5.5).abs() < 1e-12);
     }
 
     #[test]
