@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use eval::{Experiment, Protocol, RunFolder, RunProgress, Subject, Suite, Tuning, write_report};
+use eval::{
+    Contestant, Experiment, Preset, Protocol, RunFolder, RunProgress, Subject, Suite, Tuning, Way,
+    write_report,
+};
 use serde::de::DeserializeOwned;
 use vision::Model;
 
@@ -27,7 +30,7 @@ use crate::output::{Output, span};
 use crate::source::NotUnderstood;
 use crate::{Ending, judge};
 
-/// Longest file of an experiment or of data sets that is read.
+/// Longest file of an experiment, a preset or data sets that is read.
 const MAX_JSON_BYTES: u64 = 1 << 20;
 
 /// A suite by its name.
@@ -134,6 +137,10 @@ fn experiment(args: &EvalRunArgs) -> anyhow::Result<Experiment> {
         None => args.suite.0.experiment(),
         Some(path) => from_json("experiment", path)?,
     };
+    if let Some(path) = &args.preset {
+        let preset: Preset = from_json("preset", path)?;
+        experiment.contestants.push(Contestant { name: "tuned".to_owned(), way: Way::Tmm(preset.way) });
+    }
     let EvalNumberArgs { exemplars, queries, seed, trigger_seeds, neighbours, non_self } = args.numbers;
     experiment.exemplars = exemplars.unwrap_or(experiment.exemplars);
     experiment.queries = queries.unwrap_or(experiment.queries);

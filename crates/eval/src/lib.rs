@@ -66,5 +66,7 @@ pub use statistics::{
     mean_over_seeds,
 };
 pub use subject::{AskedFor, Known, Subject, SubjectRecord};
-pub use summary::{Contrast, Line, Measure, Outcome, PARTS, ProtocolSummary, REFERENCES, Standing, Summary};
+pub use summary::{
+    Contrast, Kept, Line, Measure, Outcome, PARTS, ProtocolSummary, REFERENCES, Standing, Summary,
+};
 pub use tune::{FEWEST_TRIALS, Ground, MOST_TRIALS, Preset, SetFound, Tuning, tune};

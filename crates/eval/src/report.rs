@@ -115,6 +115,7 @@ fn of_protocol(
         tables::contrasts("Changed settings", reading, &reading.variants),
         tables::contrasts("All contrasts over all conditions", reading, &reading.summary.contrasts),
         tables::ceilings(reading),
+        tables::ceilings_by_family(reading),
     ];
     let name = capitalised(&reading.prefix());
     let section = |what: &str, blocks: Vec<Block>| Section { title: format!("{name}: {what}"), blocks };

@@ -123,6 +123,15 @@ impl Contrast {
     }
 }
 
+/// Mean shares of a full ranking's nearest that a shortlist keeps.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    /// Over all conditions.
+    pub overall: f64,
+    /// Under each condition, in the experiment's order; `None` where it was not measured.
+    pub conditions: Vec<Option<f64>>,
+}
+
 /// What a run found under a protocol.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProtocolSummary {
@@ -132,9 +141,8 @@ pub struct ProtocolSummary {
     pub lines: Vec<Line>,
     /// Every contestant against `l2`, `cosine` and `whitened`, and the pairs that differ in one part of the method.
     pub contrasts: Vec<Contrast>,
-    /// Mean share of the full ranking's nearest that a shortlist keeps, by ranking, metric and length, over all
-    /// conditions.
-    pub ceilings: BTreeMap<(String, String, usize), f64>,
+    /// What a shortlist keeps of the full ranking's nearest, by ranking, metric and length.
+    pub ceilings: BTreeMap<(String, String, usize), Kept>,
 }
 
 /// What a run found.
@@ -175,22 +183,38 @@ impl Summary {
         let mut protocols = Vec::with_capacity(experiment.protocols.len());
         for &protocol in &experiment.protocols {
             let found = Found::read(folder, &experiment, protocol)?;
-            let mut ceilings: BTreeMap<(String, String, usize), (f64, usize)> = BTreeMap::new();
-            for condition in &experiment.conditions {
-                for line in folder.ceilings(protocol, condition)? {
-                    let sum = ceilings.entry((line.full, line.metric, line.length)).or_default();
-                    *sum = (sum.0 + line.kept, sum.1 + 1);
-                }
-            }
+            let ceilings = ceilings(folder, &experiment, protocol)?;
             protocols.push(ProtocolSummary {
                 protocol,
                 lines: found.lines(subject.exemplars)?,
                 contrasts: found.contrasts()?,
-                ceilings: ceilings.into_iter().map(|(key, (sum, count))| (key, sum / count as f64)).collect(),
+                ceilings,
             });
         }
         Ok(Self { experiment, subject, protocols })
     }
+}
+
+fn ceilings(
+    folder: &RunFolder,
+    experiment: &Experiment,
+    protocol: Protocol,
+) -> Result<BTreeMap<(String, String, usize), Kept>, EvalError> {
+    let count = experiment.conditions.len();
+    let mut sums: BTreeMap<(String, String, usize), Vec<(f64, usize)>> = BTreeMap::new();
+    for (at, condition) in experiment.conditions.iter().enumerate() {
+        for line in folder.ceilings(protocol, condition)? {
+            let key = (line.full, line.metric, line.length);
+            let sum = &mut sums.entry(key).or_insert_with(|| vec![(0.0, 0); count])[at];
+            *sum = (sum.0 + line.kept, sum.1 + 1);
+        }
+    }
+    let kept = |sums: Vec<(f64, usize)>| {
+        let (all, queries) = sums.iter().fold((0.0, 0), |(all, n), (sum, count)| (all + sum, n + count));
+        let mean = |(sum, count): (f64, usize)| (count > 0).then(|| sum / count as f64);
+        Kept { overall: all / queries as f64, conditions: sums.into_iter().map(mean).collect() }
+    };
+    Ok(sums.into_iter().map(|(key, sums)| (key, kept(sums))).collect())
 }
 
 /// The records of a protocol, by condition.

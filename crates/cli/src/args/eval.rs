@@ -45,6 +45,9 @@ pub(crate) struct EvalRunArgs {
     /// Questions of your own, as JSON
     #[arg(long, value_name = "FILE.json")]
     pub(crate) experiment: Option<PathBuf>,
+    /// A preset that `eval tune` wrote, which takes part as "tuned"
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) preset: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) numbers: EvalNumberArgs,
 }

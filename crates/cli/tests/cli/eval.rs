@@ -60,7 +60,18 @@ fn settings_are_searched_and_told_as_commands() {
     let printed = text(&[&["eval", "tune", "--out", &out][..], &GLYPHS, &numbers].concat());
     assert!(printed.contains("the best of 8 settings finds "), "{printed}");
     assert!(printed.contains("lookalike search DB IMAGE --rank tmm --full --set "), "{printed}");
-    assert!(bench.path("tuned/preset.json").exists());
+    // What was found takes part in a run.
+    bench.write("mine.json", EXPERIMENT.as_bytes());
+    let [experiment, preset, run_in] = ["mine.json", "tuned/preset.json", "run"].map(|name| bench.text(name));
+    let report = json(&run(&experiment, &run_in, &["--preset", &preset]));
+    let names: Vec<&str> = report["protocols"][0]["rankings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|ranking| ranking["ranking"].as_str())
+        .collect();
+    assert!(names.contains(&"tuned"), "{names:?}");
+    assert!(refusal(&run(&experiment, &run_in, &["--preset", &experiment])).contains("preset"));
 }
 
 #[test]

@@ -334,7 +334,7 @@ impl Plots<'_> {
         let known = self.reading.summary.ceilings.iter().filter(|((full, ..), _)| full == method);
         let mut series: Vec<LineSeries> = Vec::new();
         for ((_, metric, length), kept) in known.filter(|((_, _, length), _)| *length > 0) {
-            let point = LinePoint { x: *length as f64, y: *kept, band: None };
+            let point = LinePoint { x: *length as f64, y: kept.overall, band: None };
             match series.iter_mut().find(|series| series.name == *metric) {
                 Some(series) => series.points.push(point),
                 None => series.push(LineSeries { name: metric.clone(), points: vec![point] }),

@@ -1,5 +1,7 @@
 //! What a protocol's records say, beyond their summary.
 
+use std::collections::BTreeSet;
+
 use super::cast::{self, Cast};
 use super::family::Family;
 use crate::summary::{Found, Pair};
@@ -67,10 +69,32 @@ impl<'a> Reading<'a> {
         self.experiment.contestants.iter().any(|known| known.name == name)
     }
 
+    /// The shortlists' length in the middle of those that were measured for the method.
+    pub(super) fn shortlist_length(&self) -> Option<usize> {
+        let method = self.cast.method.as_deref()?;
+        let of_method = self.summary.ceilings.keys().filter(|(full, ..)| full == method);
+        let lengths: BTreeSet<usize> = of_method.map(|(_, _, length)| *length).collect();
+        lengths.iter().nth(lengths.len() / 2).copied()
+    }
+
+    /// Kinds of disturbance with the places of their conditions in the experiment, the clean one first.
+    pub(super) fn kinds(&self) -> Vec<(String, Vec<usize>)> {
+        kinds(self.experiment, &self.families)
+    }
+
     /// Start of the names of the protocol's files.
     pub(super) fn prefix(&self) -> String {
         self.summary.protocol.to_string()
     }
+}
+
+fn kinds(experiment: &Experiment, families: &[Family]) -> Vec<(String, Vec<usize>)> {
+    let clean: Vec<usize> = (0..experiment.conditions.len())
+        .filter(|at| experiment.conditions[*at] == crate::Condition::Clean)
+        .collect();
+    std::iter::once(("clean".to_owned(), clean))
+        .chain(families.iter().map(|family| (family.name.clone(), family.conditions())))
+        .collect()
 }
 
 fn by_family(
@@ -80,12 +104,7 @@ fn by_family(
     families: &[Family],
 ) -> Result<Vec<FamilyContrast>, EvalError> {
     let Some(method) = cast.method.as_deref() else { return Ok(Vec::new()) };
-    let clean: Vec<usize> = (0..experiment.conditions.len())
-        .filter(|at| experiment.conditions[*at] == crate::Condition::Clean)
-        .collect();
-    let groups: Vec<(String, Vec<usize>)> = std::iter::once(("clean".to_owned(), clean))
-        .chain(families.iter().map(|family| (family.name.clone(), family.conditions())))
-        .collect();
+    let groups = kinds(experiment, families);
     let mut names = Vec::new();
     let mut pairs = Vec::new();
     for (name, conditions) in &groups {

@@ -224,10 +224,12 @@ pub(super) fn ceilings(reading: &Reading<'_>) -> Option<Table> {
         known.keys().map(|(full, metric, _)| (full.as_str(), metric.as_str())).collect();
     pairs.dedup();
     let row = |(full, metric): (&str, &str)| {
-        let kept = |length: &usize| known.get(&(full.to_owned(), metric.to_owned(), *length));
+        let kept = |length: &usize| {
+            known.get(&(full.to_owned(), metric.to_owned(), *length)).map(|kept| kept.overall)
+        };
         let cell = |length: &usize| Cell {
-            tint: kept(length).copied(),
-            ..Cell::maybe(kept(length).map(|kept| worth(Measure::Overlap, *kept)))
+            tint: kept(length),
+            ..Cell::maybe(kept(length).map(|kept| worth(Measure::Overlap, kept)))
         };
         [Cell::new(full), Cell::new(metric)].into_iter().chain(lengths.iter().map(cell)).collect()
     };
@@ -242,4 +244,33 @@ pub(super) fn ceilings(reading: &Reading<'_>) -> Option<Table> {
         rows: pairs.into_iter().map(row).collect(),
     };
     Some(table).filter(|table| !table.rows.is_empty())
+}
+
+/// What shortlists of one length keep of the method's ranking, by kind of disturbance.
+pub(super) fn ceilings_by_family(reading: &Reading<'_>) -> Option<Table> {
+    let method = reading.cast.method.as_deref()?;
+    let length = reading.shortlist_length()?;
+    let row = |(family, conditions): &(String, Vec<usize>)| {
+        let cell = |metric: &str| {
+            let kept = reading.summary.ceilings.get(&(method.to_owned(), metric.to_owned(), length));
+            let known: Vec<f64> = kept
+                .into_iter()
+                .flat_map(|kept| conditions.iter().filter_map(|at| kept.conditions[*at]))
+                .collect();
+            let mean = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
+            Cell { tint: mean, ..Cell::maybe(mean.map(|mean| worth(Measure::Overlap, mean))) }
+        };
+        std::iter::once(Cell::new(family)).chain(REFERENCES.into_iter().map(cell)).collect()
+    };
+    let columns = REFERENCES.iter().map(|name| Column::number(format!("by {name}")));
+    let k = reading.experiment.neighbours;
+    let table = Table {
+        caption: format!(
+            "Share of the {k} nearest of {method} that a shortlist of {} keeps, by kind of disturbance",
+            count(length)
+        ),
+        columns: std::iter::once(Column::text("disturbance")).chain(columns).collect(),
+        rows: reading.kinds().iter().map(row).collect(),
+    };
+    Some(table.without_empty_columns())
 }

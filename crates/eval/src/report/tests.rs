@@ -6,10 +6,10 @@ use plugin_api::Image;
 use super::test_run::{ODD, QUERIES, experiment, raw, run, subject};
 use super::words::count;
 use super::write_report;
-use crate::record::read;
+use crate::record::{read, write};
 use crate::{
-    AskedFor, EvalError, Experiment, Known, Protocol, Record, Report, RunFolder, Subject, SubjectRecord,
-    Summary, Way,
+    AskedFor, Ceiling, EvalError, Experiment, Known, Protocol, Record, Report, RunFolder, Subject,
+    SubjectRecord, Summary, Way,
 };
 
 fn report(path: &Path, experiment: &Experiment) -> Report {
@@ -43,6 +43,31 @@ fn the_verdict_says_where_the_method_is_better_worse_and_where_nothing_is_shown(
         assert!(verdict.contains(&sentence), "{sentence}\n\n{verdict}");
     }
     assert!(!verdict.contains("equal to") && !verdict.contains("as good as"), "{verdict}");
+}
+
+#[test]
+fn what_a_shortlist_keeps_is_told_by_kind_of_disturbance() {
+    let home = tempfile::tempdir().unwrap();
+    let experiment = experiment();
+    let folder = run(home.path(), &experiment, &subject());
+    let kept = |query, metric: &str, kept| Ceiling {
+        full: "tmm".to_owned(),
+        metric: metric.to_owned(),
+        length: 20,
+        query,
+        kept,
+    };
+    let lines = [kept(0, "l2", 0.4), kept(1, "l2", 0.8), kept(0, "whitened", 1.0), kept(1, "whitened", 0.9)];
+    let noise = raw(home.path(), Protocol::SelfRetrieval, &experiment.conditions[2]);
+    write(&noise.with_extension("ceiling.csv"), &lines).unwrap();
+    let written = write_report(&folder, None).unwrap();
+    let kept = &written.summary.protocols[0].ceilings[&("tmm".to_owned(), "l2".to_owned(), 20)];
+    assert!((kept.overall - 0.6).abs() < 1e-12 && kept.conditions[..2] == [None, None], "{kept:?}");
+    let markdown = fs::read_to_string(home.path().join("report/summary.md")).unwrap();
+    let table = markdown.split("that a shortlist of 20 keeps, by kind of disturbance").nth(1).unwrap();
+    let words: Vec<&str> = table.split_whitespace().collect();
+    let row = ["|", "noise", "|", "60.0", "%", "|", "95.0", "%", "|"];
+    assert!(words.windows(row.len()).any(|found| found == row), "{table}");
 }
 
 #[test]
@@ -83,7 +108,7 @@ fn a_protocol_without_labels_has_a_report_that_says_so() {
         let path = raw(home.path(), Protocol::NonSelf, &condition);
         let mut records: Vec<Record> = read(&path).unwrap();
         records.iter_mut().for_each(|record| record.average_precision = None);
-        crate::record::write(&path, &records).unwrap();
+        write(&path, &records).unwrap();
     }
     let verdict = write_report(&folder, None).unwrap().verdict;
     assert!(verdict.contains("Non-self: no ranking has the main measure, MAP@R."), "{verdict}");

@@ -344,20 +344,11 @@ fn costs(reading: &Reading<'_>) -> Vec<Finding> {
 
 fn shortlists(reading: &Reading<'_>) -> Vec<Finding> {
     let Some(method) = reading.cast.method.as_deref() else { return Vec::new() };
-    let mut lengths: Vec<usize> = reading
-        .summary
-        .ceilings
-        .keys()
-        .filter(|(full, ..)| full == method)
-        .map(|(_, _, length)| *length)
-        .collect();
-    lengths.sort_unstable();
-    lengths.dedup();
-    let Some(&length) = lengths.get(lengths.len() / 2) else { return Vec::new() };
+    let Some(length) = reading.shortlist_length() else { return Vec::new() };
     let kept = REFERENCES.iter().filter_map(|metric| {
         let key = (method.to_owned(), (*metric).to_owned(), length);
         let kept = reading.summary.ceilings.get(&key)?;
-        Some(format!("{} by {metric}", worth(Measure::Overlap, *kept)))
+        Some(format!("{} by {metric}", worth(Measure::Overlap, kept.overall)))
     });
     let kept: Vec<String> = kept.collect();
     if kept.is_empty() {
