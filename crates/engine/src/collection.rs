@@ -13,6 +13,7 @@ use store::{
 };
 
 use crate::generation::{Generation, OwnRows};
+use crate::kept_view::KeptView;
 use crate::views::{DeclaredView, Served};
 
 /// An open collection: exemplars of one model, searchable while they are written.
@@ -216,9 +217,16 @@ impl Collection {
         }
     }
 
-    /// Shows rows that came for exemplars that were there already.
+    /// Shows rows that came for exemplars that were there already. Where none did, the generation stays, with the
+    /// whitenings that were fitted in it.
     pub(crate) fn show_completed(&self) -> Result<(), ReadError> {
         let _gate = self.pass_gate();
+        let (catalog, generation) = (self.inner.stored.catalog(), self.generation());
+        let is_behind =
+            |view: &KeptView| *view.missing() != *catalog.without_row(catalog.current_model(), view.kept());
+        if !generation.views().any(is_behind) {
+            return Ok(());
+        }
         save_rows(&self.inner.stored, self.generation().served());
         self.reload(None)
     }

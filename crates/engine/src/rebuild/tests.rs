@@ -113,6 +113,19 @@ fn an_interrupted_rebuild_goes_on_where_it_was_and_the_old_rows_are_served_until
 }
 
 #[test]
+fn an_interrupted_rebuild_for_another_model_leaves_what_is_served_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let collection = toy::collection(folder.path(), "main", &Toy::new(1));
+    ingest(&collection, 0..700);
+    let before = collection.generation().number();
+    let cancel = CancelFlag::default();
+    let budget = Budget::unlimited().with_cancel(cancel.clone());
+    let report = collection.rebuild(&serving(Other::new()), &budget, &mut |_| cancel.cancel()).unwrap();
+    assert_eq!((report.completion, report.embedded), (Completion::Cancelled, STEP_IMAGES as u64));
+    assert_eq!(collection.generation().number(), before);
+}
+
+#[test]
 fn a_rollback_needs_the_previous_model_and_its_rows() {
     let folder = tempfile::tempdir().unwrap();
     let toy = Toy::new(1);

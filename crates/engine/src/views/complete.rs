@@ -39,15 +39,7 @@ impl Collection {
         let mut derived = 0;
         let filled = self.fill_views(budget, progress, &mut derived);
         // Rows that came past this call are shown too.
-        let catalog = self.stored().catalog();
-        let generation = self.generation();
-        let is_behind = generation.served().views().iter().any(|view| {
-            let stored = catalog.without_row(catalog.current_model(), view.kept()).len();
-            generation.view(view.name()).is_none_or(|shown| shown.missing().len() != stored)
-        });
-        if derived > 0 || is_behind {
-            self.show_completed()?;
-        }
+        self.show_completed()?;
         Ok(ViewsReport { derived, completion: filled?, elapsed: begun.elapsed() })
     }
 
