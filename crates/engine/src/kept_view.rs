@@ -9,7 +9,7 @@ use store::{Catalog, ReadError};
 
 use crate::matrix::Matrix;
 use crate::views::{COMPLETE, COMPLETE_CLEAN};
-use crate::whitening::Whitening;
+use crate::whitening::{self, Whitening};
 
 /// A view as a generation has it: its rows in memory, and which exemplars have none there.
 #[derive(Debug)]
@@ -123,9 +123,7 @@ impl KeptView {
         }
         let mut is_fitting = self.is_fitting.lock().unwrap_or_else(PoisonError::into_inner);
         while *is_fitting {
-            if let Some(completion) = budget.exhausted() {
-                return Err(completion);
-            }
+            whitening::poll(budget)?;
             let waited = self.fitted.wait_timeout(is_fitting, LOOK).unwrap_or_else(PoisonError::into_inner);
             is_fitting = waited.0;
         }

@@ -125,7 +125,8 @@ impl Whitening {
     }
 }
 
-fn poll(budget: &Budget) -> Result<(), Completion> {
+/// The end of the budget as an error.
+pub(crate) fn poll(budget: &Budget) -> Result<(), Completion> {
     budget.exhausted().map_or(Ok(()), Err)
 }
 
