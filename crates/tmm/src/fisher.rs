@@ -42,17 +42,15 @@ impl Fisher {
         }
         let mut fisher = Self { weight: vec![0.0; weight.len()], bias: vec![0.0; classes] };
         let share = 1.0 / features.len().max(1) as f32;
-        let (mut rows, mut squares) = (features.rows(), vec![0.0; d]);
-        let add = |p: &mut [f32]| {
-            if let Some(row) = rows.next() {
-                kernel::softmax(p);
-                squares.iter_mut().zip(row).for_each(|(square, value)| *square = value * value);
-                let lines = fisher.weight.chunks_exact_mut(d).zip(&mut fisher.bias);
-                for (p, (line, bias)) in p.iter().zip(lines) {
-                    let spread = p * (1.0 - p) * share;
-                    *bias += spread;
-                    line.iter_mut().zip(&squares).for_each(|(sum, square)| *sum += spread * square);
-                }
+        let mut squares = vec![0.0; d];
+        let add = |row: &[f32], p: &mut [f32]| {
+            kernel::softmax(p);
+            squares.iter_mut().zip(row).for_each(|(square, value)| *square = value * value);
+            let lines = fisher.weight.chunks_exact_mut(d).zip(&mut fisher.bias);
+            for (p, (line, bias)) in p.iter().zip(lines) {
+                let spread = p * (1.0 - p) * share;
+                *bias += spread;
+                line.iter_mut().zip(&squares).for_each(|(sum, square)| *sum += spread * square);
             }
         };
         pulp::Arch::new().dispatch(AllLogits { weight, bias, rows: features, visit: add });

@@ -87,12 +87,13 @@ impl DummyHead {
 
     /// Calls `visit` with the logits `[K]` of every row, in order. Rows of another dimension are cut or refused
     /// by the callers.
-    pub(crate) fn for_each_logits(&self, rows: &FeatureRows, visit: impl FnMut(&mut [f32])) {
+    pub(crate) fn for_each_logits(&self, rows: &FeatureRows, mut visit: impl FnMut(&mut [f32])) {
+        let visit = |_: &[f32], logits: &mut [f32]| visit(logits);
         pulp::Arch::new().dispatch(AllLogits { weight: &self.weight, bias: &self.bias, rows, visit });
     }
 }
 
-/// The logits of some rows; a struct because a closure is not always inlined into the dispatch.
+/// Each of some rows with its logits; a struct because a closure is not always inlined into the dispatch.
 pub(crate) struct AllLogits<'a, V> {
     pub(crate) weight: &'a [f32],
     pub(crate) bias: &'a [f32],
@@ -100,7 +101,7 @@ pub(crate) struct AllLogits<'a, V> {
     pub(crate) visit: V,
 }
 
-impl<V: FnMut(&mut [f32])> pulp::WithSimd for AllLogits<'_, V> {
+impl<V: FnMut(&[f32], &mut [f32])> pulp::WithSimd for AllLogits<'_, V> {
     type Output = ();
 
     #[inline(always)]
@@ -109,7 +110,7 @@ impl<V: FnMut(&mut [f32])> pulp::WithSimd for AllLogits<'_, V> {
         let mut logits = vec![0.0; self.bias.len()];
         for row in self.rows.rows() {
             kernel::logits(self.weight, self.bias, row, &mut logits);
-            (self.visit)(&mut logits);
+            (self.visit)(row, &mut logits);
         }
     }
 }

@@ -76,7 +76,7 @@ impl QueryRun<'_> {
         self.explain(self.job.candidates, scores, &[])
     }
 
-    /// The query in the clean view and in all others.
+    /// The query in the clean view and in all others, in their order.
     fn query_views(&mut self) -> Result<Vec<QueryView>, Halt> {
         const STAGE: &str = "embed";
         let (images, embedding) = (self.query_images(), self.embedding());
@@ -98,14 +98,12 @@ impl QueryRun<'_> {
         let mut train = || -> Result<(), Halt> {
             match (self.config.feature_space, query) {
                 (FeatureSpace::Raw, [clean, others @ ..]) => {
-                    let is_triggered = |view: &&QueryView| {
-                        self.views.iter().any(|other| other.name() == view.name && other.is_triggered())
-                    };
                     let reason = "in the raw feature space this mode needs a view with a trigger; declare one, or set \
                                   feature_space to whitened";
-                    let triggered = others
+                    let (triggered, _) = others
                         .iter()
-                        .find(is_triggered)
+                        .zip(self.views)
+                        .find(|(_, view)| view.is_triggered())
                         .ok_or(Halt::Failed(RerankError::Undefined { stage: STAGE, reason }))?;
                     let own = FeatureRows::new(clean.rows.dimension(), clean.rows.row(0).to_vec());
                     let own = own.map_err(|error| Halt::of_step(STAGE, error))?;
