@@ -68,6 +68,10 @@ impl Architecture {
     ///
     /// Only the shapes that tell configurations apart are looked at; loading checks all of them.
     ///
+    /// The number of a Vision Transformer's heads leaves no trace in any shape: it is that of the published network of
+    /// the same width, 64 values a head or, where the width is 1,280, 16 heads. Weights of another width that 64 does not
+    /// divide need a manifest, and so do those whose heads are unusual.
+    ///
     /// # Errors
     ///
     /// [`ArchitectureError`] when the tensors are those of no architecture, or do not tell its configuration.
@@ -82,16 +86,15 @@ impl Architecture {
         tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
         heads: Option<usize>,
     ) -> Result<(Self, usize, usize), ArchitectureError> {
-        let shapes: BTreeMap<&str, &[usize]> = tensors.into_iter().collect();
-        let tensors = shapes.iter().map(|(name, shape)| (*name, *shape));
-        if shapes.contains_key(resnet::TELLING) {
-            let (config, channels, classes) = ResNetConfig::infer(tensors)?;
+        let telling = Telling(tensors.into_iter().collect());
+        if telling.has(resnet::TELLING) {
+            let (config, channels, classes) = ResNetConfig::told_by(&telling)?;
             Ok((Self::ResNet(config), channels, classes))
-        } else if shapes.contains_key(vit::TELLING) {
-            let (config, channels, classes) = VitConfig::infer_with_heads(tensors, heads)?;
+        } else if telling.has(vit::TELLING) {
+            let (config, channels, classes) = VitConfig::told_by(&telling, heads)?;
             Ok((Self::Vit(config), channels, classes))
-        } else if shapes.contains_key(cnn::TELLING) {
-            let (config, channels, classes) = CnnConfig::infer(tensors)?;
+        } else if telling.has(cnn::TELLING) {
+            let (config, channels, classes) = CnnConfig::told_by(&telling)?;
             Ok((Self::Cnn(config), channels, classes))
         } else {
             Err(ArchitectureError::Unknown)
@@ -130,11 +133,7 @@ fn in_range(field: &'static str, found: usize, most: usize) -> Result<(), Archit
 /// The shapes of a file's tensors, asked for what tells a configuration.
 struct Telling<'a>(BTreeMap<&'a str, &'a [usize]>);
 
-impl<'a> Telling<'a> {
-    fn of(tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Self {
-        Self(tensors.into_iter().collect())
-    }
-
+impl Telling<'_> {
     /// The shape of a tensor, which must have `D` sides, none of them 0.
     fn shape<const D: usize>(&self, name: &'static str) -> Result<[usize; D], ArchitectureError> {
         let shape = self.0.get(name).and_then(|&shape| <[usize; D]>::try_from(shape).ok());

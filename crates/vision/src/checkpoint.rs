@@ -18,7 +18,6 @@ mod archive;
 mod error;
 mod import;
 mod names;
-mod number;
 mod pickle;
 mod safetensors;
 mod source;
@@ -31,7 +30,6 @@ mod wanted;
 
 pub use error::{CheckpointError, CheckpointFault};
 pub use import::{ImportOptions, ImportPlan, Imported};
-pub use number::NumberType;
 pub use tensor::CheckpointTensor;
 
 use source::Source;

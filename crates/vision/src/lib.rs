@@ -20,6 +20,7 @@ mod lowering;
 mod manifest;
 mod model;
 mod network;
+mod number;
 mod pixels;
 mod plan;
 mod random;
@@ -37,13 +38,13 @@ pub use architecture::{
 };
 pub use checkpoint::{
     Checkpoint, CheckpointError, CheckpointFault, CheckpointTensor, ImportOptions, ImportPlan, Imported,
-    NumberType,
 };
 pub use compute::{ComputeConfig, DEFAULT_CHUNK, Device, DeviceError, Precision};
 pub use head::{Head, HeadError};
 pub use layer::Layer;
 pub use manifest::{MAX_CLASSES, MAX_INPUT_SIDE, ManifestError, ModelManifest, Normalisation};
 pub use model::{Model, ModelError, TunedModel};
+pub use number::NumberType;
 pub use pixels::{Pixels, PixelsError};
 pub use train::{
     Augmentation, EpochRecord, Evaluation, MAX_BATCH, MAX_CLIP, MAX_CROP_PADDING, MAX_EPOCHS,

@@ -2,7 +2,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use plugin_api::Digest;
+use plugin_api::{Digest, Fingerprint};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{Architecture, ArchitectureError};
@@ -76,7 +76,16 @@ impl ModelManifest {
     ) -> Result<Self, ManifestError> {
         let tensors = shapes_in(weights).map_err(ManifestError::Weights)?;
         let shapes = tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape.as_slice()));
-        let (architecture, channels, classes) = Architecture::infer(shapes)?;
+        Self::told(name, Architecture::infer(shapes)?, [height, width])
+    }
+
+    /// The manifest of a network that was told from its tensors, with its input channels and its number of classes, for
+    /// an input of this height and width. The classes are called "0", "1" and so on.
+    pub(crate) fn told(
+        name: String,
+        (architecture, channels, classes): (Architecture, usize, usize),
+        [height, width]: [usize; 2],
+    ) -> Result<Self, ManifestError> {
         if classes > MAX_CLASSES {
             return Err(ManifestError::Classes { found: classes });
         }
@@ -165,8 +174,18 @@ impl ModelManifest {
         self.architecture.tensors(self.channels, [self.height, self.width], self.classes.len())
     }
 
+    /// Identity of the model with weights of this digest.
+    pub(crate) fn fingerprint(&self, weights: Digest) -> Fingerprint {
+        Fingerprint {
+            model: self.name.clone(),
+            weights,
+            preprocessing: self.preprocessing_digest(),
+            dimension: self.architecture.features() as u32,
+        }
+    }
+
     /// Digest of everything between an image and the first layer.
-    pub(crate) fn preprocessing_digest(&self) -> Digest {
+    fn preprocessing_digest(&self) -> Digest {
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"lookalike preprocessing").update(&RESAMPLING_VERSION.to_le_bytes());
         for size in [self.channels, self.height, self.width] {

@@ -140,12 +140,7 @@ impl Model {
             mean: row(normalisation.mean.clone()),
             factor: row(normalisation.std.iter().map(|std| 1.0 / std).collect()),
         });
-        let fingerprint = Fingerprint {
-            model: manifest.name.clone(),
-            weights: weights.digest(),
-            preprocessing: manifest.preprocessing_digest(),
-            dimension: manifest.architecture.features() as u32,
-        };
+        let fingerprint = manifest.fingerprint(weights.digest());
         let chunks = Chunks::new(compute, MAX_COLUMN_VALUES / backbone.largest_columns().max(1));
         tracing::debug!(model = %fingerprint, device = %compute.device, "model loaded");
         let precision = compute.precision;

@@ -3,7 +3,8 @@
 use crate::architecture::Architecture;
 use crate::manifest::ModelManifest;
 use crate::random::Random;
-use crate::weights::{TensorSpec, Weights};
+use crate::vit::POSITIONS;
+use crate::weights::{TensorSpec, VARIANCE, Weights};
 
 /// Deviation of the position table and the class token in a new Vision Transformer, as in timm.
 const TOKEN_DEVIATION: f32 = 0.02;
@@ -20,11 +21,11 @@ pub(crate) fn seeded_weights(manifest: &ModelManifest, seed: u64) -> Weights {
     Weights::from_fn(&manifest.tensors(), |TensorSpec { name, shape }| {
         let count: usize = shape.iter().product();
         let mut normal = |deviation: f32| (0..count).map(|_| deviation * random.normal()).collect();
-        if name == "class_token" || name == "encoder.pos_embedding" {
+        if name == "class_token" || name == POSITIONS {
             normal(TOKEN_DEVIATION)
         } else if shape.len() > 1 {
             normal((gain / shape[1..].iter().product::<usize>() as f32).sqrt())
-        } else if name.ends_with("running_var") || name.ends_with(".weight") {
+        } else if name.ends_with(VARIANCE) || name.ends_with(".weight") {
             vec![1.0; count]
         } else {
             vec![0.0; count]

@@ -11,7 +11,7 @@ use crate::architecture::{Pooling, VitConfig};
 use crate::tables::Tables;
 use layout::BLOCK;
 
-pub(crate) use layout::{Layout, VitParameter};
+pub(crate) use layout::{Layout, POSITIONS, VitParameter};
 
 /// What torchvision and timm add to the variance of a token.
 const TOKEN_VARIANCE_FLOOR: f64 = 1e-6;

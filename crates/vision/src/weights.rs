@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use half::{bf16, f16};
 use plugin_api::Digest;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 
 use crate::head::Head;
+use crate::number::NumberType;
 
 /// What `PyTorch` adds to the variance, so that a constant channel does not divide by zero.
 pub(crate) const VARIANCE_FLOOR: f64 = 1e-5;
 
 /// Name suffix of a counter that PyTorch stores beside each normalisation and nothing here needs.
 pub(crate) const COUNTER: &str = ".num_batches_tracked";
+
+/// Last part of the name of the values whose root a normalisation divides by.
+pub(crate) const VARIANCE: &str = "running_var";
 
 /// A tensor's name and shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +74,7 @@ impl Weights {
                 });
             }
             let values = decode(&spec.name, &view)?;
-            if spec.name.ends_with("running_var") && values.iter().any(|&variance| variance < 0.0) {
+            if spec.name.ends_with(VARIANCE) && values.iter().any(|&variance| variance < 0.0) {
                 return Err(WeightsError::Variance { name: spec.name.clone() });
             }
             tensors.insert(spec.name.clone(), (spec.shape.clone(), values));
@@ -111,7 +114,7 @@ impl Weights {
             scale: part("weight"),
             shift: part("bias"),
             mean: part("running_mean"),
-            variance: part("running_var"),
+            variance: part(VARIANCE),
         }
     }
 
@@ -125,11 +128,7 @@ impl Weights {
     pub(crate) fn digest(&self) -> Digest {
         let mut hasher = blake3::Hasher::new();
         for (name, (shape, values)) in &self.tensors {
-            hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
-            hasher.update(&(shape.len() as u64).to_le_bytes());
-            for &side in shape {
-                hasher.update(&(side as u64).to_le_bytes());
-            }
+            hash_tensor(&mut hasher, name, shape);
             hash_values(&mut hasher, values);
         }
         Digest(*hasher.finalize().as_bytes())
@@ -137,21 +136,30 @@ impl Weights {
 
     /// The safetensors file.
     pub(crate) fn to_file(&self, format: WeightsFormat) -> Result<Vec<u8>, WeightsError> {
+        let (dtype, number) = match format {
+            WeightsFormat::F16 => (Dtype::F16, NumberType::F16),
+            WeightsFormat::F32 => (Dtype::F32, NumberType::F32),
+        };
         let encoded: Vec<(&str, &[usize], Vec<u8>)> = self
             .tensors
             .iter()
-            .map(|(name, (shape, values))| (name.as_str(), shape.as_slice(), encode(values, format)))
+            .map(|(name, (shape, values))| (name.as_str(), shape.as_slice(), number.encoded(values)))
             .collect();
-        let dtype = match format {
-            WeightsFormat::F16 => Dtype::F16,
-            WeightsFormat::F32 => Dtype::F32,
-        };
         let mut views = Vec::with_capacity(encoded.len());
         for (name, shape, bytes) in &encoded {
             let view = TensorView::new(dtype, shape.to_vec(), bytes).map_err(WeightsError::Header)?;
             views.push((*name, view));
         }
         safetensors::serialize(views, None).map_err(WeightsError::Header)
+    }
+}
+
+/// Feeds a tensor's name and shape to a hasher.
+pub(crate) fn hash_tensor(hasher: &mut blake3::Hasher, name: &str, shape: &[usize]) {
+    hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
+    hasher.update(&(shape.len() as u64).to_le_bytes());
+    for &side in shape {
+        hasher.update(&(side as u64).to_le_bytes());
     }
 }
 
@@ -165,25 +173,18 @@ pub(crate) fn hash_values(hasher: &mut blake3::Hasher, values: &[f32]) {
     }
 }
 
-fn encode(values: &[f32], format: WeightsFormat) -> Vec<u8> {
-    match format {
-        WeightsFormat::F16 => values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect(),
-        WeightsFormat::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-    }
-}
-
 fn decode(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, WeightsError> {
-    let bytes = view.data();
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "the format keeps growing number types that no weights use"
     )]
-    let values: Vec<f32> = match view.dtype() {
-        Dtype::F32 => bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
-        Dtype::F16 => bytes.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
-        Dtype::BF16 => bytes.as_chunks().0.iter().map(|&bytes| bf16::from_le_bytes(bytes).to_f32()).collect(),
+    let number = match view.dtype() {
+        Dtype::F32 => NumberType::F32,
+        Dtype::F16 => NumberType::F16,
+        Dtype::BF16 => NumberType::Bf16,
         found => return Err(WeightsError::Dtype { name: name.to_owned(), found: format!("{found:?}") }),
     };
+    let values = number.decoded(view.data());
     if values.iter().all(|value| value.is_finite()) {
         Ok(values)
     } else {

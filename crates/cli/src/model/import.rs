@@ -156,7 +156,7 @@ impl ImportedReport {
             weights_bytes: imported.map(|imported| imported.bytes),
             number_type: plan.number_type().to_string(),
             prefix: plan.prefix().to_owned(),
-            applied: plan.applied().count(),
+            applied: plan.applied(),
             missing: plan.missing().to_vec(),
             unused: plan.unused().to_vec(),
             input_assumed: args.input.is_none(),

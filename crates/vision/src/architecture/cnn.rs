@@ -69,17 +69,8 @@ impl CnnConfig {
         }
     }
 
-    /// The network, its input channels and its number of classes from the names and shapes of its tensors.
-    ///
-    /// Only the shapes that tell configurations apart are looked at; loading checks all of them.
-    ///
-    /// # Errors
-    ///
-    /// [`ArchitectureError`] when a telling tensor is missing or has a shape that no network of the kind has.
-    pub fn infer<'a>(
-        tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
-    ) -> Result<(Self, usize, usize), ArchitectureError> {
-        let telling = Telling::of(tensors);
+    /// The network, its input channels and its number of classes.
+    pub(super) fn told_by(telling: &Telling<'_>) -> Result<(Self, usize, usize), ArchitectureError> {
         let [_, channels, 3, 3] = telling.shape(TELLING)? else {
             return Err(ArchitectureError::NotTold { name: TELLING });
         };

@@ -106,18 +106,8 @@ impl ResNetConfig {
         in_range("width factor", self.wide, MAX_WIDE)
     }
 
-    /// The network, its input channels and its number of classes from the names and shapes of its tensors, in
-    /// torchvision's naming.
-    ///
-    /// Only the shapes that tell configurations apart are looked at; loading checks all of them.
-    ///
-    /// # Errors
-    ///
-    /// [`ArchitectureError`] when a telling tensor is missing or has a shape that no network of the family has.
-    pub fn infer<'a>(
-        tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
-    ) -> Result<(Self, usize, usize), ArchitectureError> {
-        let telling = Telling::of(tensors);
+    /// The network, its input channels and its number of classes.
+    pub(super) fn told_by(telling: &Telling<'_>) -> Result<(Self, usize, usize), ArchitectureError> {
         let (stem, base_width, channels) = match telling.shape(TELLING)? {
             [outputs, inputs, 7, 7] => (Stem::Imagenet, outputs, inputs),
             [outputs, inputs, 3, 3] => (Stem::Cifar, outputs, inputs),

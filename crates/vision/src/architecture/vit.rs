@@ -134,30 +134,11 @@ impl VitConfig {
         in_range("number of patches", (height / patch).saturating_mul(width / patch), MAX_PATCHES)
     }
 
-    /// The network, its input channels and its number of classes from the names and shapes of its tensors.
-    ///
-    /// The number of heads leaves no trace in any shape: it is that of the published network of the same width, 64
-    /// values a head or, where the width is 1,280, 16 heads. Weights of another width that 64 does not divide need a
-    /// manifest, and so do those whose heads are unusual.
-    ///
-    /// Only the shapes that tell configurations apart are looked at; loading checks all of them.
-    ///
-    /// # Errors
-    ///
-    /// [`ArchitectureError`] when a telling tensor is missing or has a shape that no Vision Transformer has, or when
-    /// the heads cannot be told.
-    pub fn infer<'a>(
-        tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
-    ) -> Result<(Self, usize, usize), ArchitectureError> {
-        Self::infer_with_heads(tensors, None)
-    }
-
-    /// [`VitConfig::infer`] with this number of heads, if it is known.
-    pub(crate) fn infer_with_heads<'a>(
-        tensors: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+    /// The network, its input channels and its number of classes, with this number of heads if it is known.
+    pub(super) fn told_by(
+        telling: &Telling<'_>,
         heads: Option<usize>,
     ) -> Result<(Self, usize, usize), ArchitectureError> {
-        let telling = Telling::of(tensors);
         let [width, channels, patch, across] = telling.shape(TELLING)?;
         if patch != across {
             return Err(ArchitectureError::NotTold { name: TELLING });

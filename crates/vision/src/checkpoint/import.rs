@@ -6,13 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::error::{CheckpointError, CheckpointFault, damaged};
 use super::names::{self, Renamed};
-use super::{Checkpoint, CheckpointTensor, NumberType, wanted};
-use crate::architecture::ArchitectureError;
-use crate::manifest::{MAX_CLASSES, ManifestError, ModelManifest, Normalisation};
-use crate::weights::{COUNTER, TensorSpec, WeightsError};
-
-/// Name suffix of the values that a normalisation divides by.
-const VARIANCE: &str = "running_var";
+use super::{Checkpoint, CheckpointTensor, wanted};
+use crate::architecture::{Architecture, ArchitectureError};
+use crate::manifest::{ModelManifest, Normalisation};
+use crate::number::NumberType;
+use crate::weights::{COUNTER, TensorSpec, VARIANCE, WeightsError, hash_tensor, hash_values};
 
 /// What a checkpoint does not say about its model.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -43,6 +41,7 @@ pub struct ImportPlan<'a> {
     /// The network's tensors by its names, with those of the checkpoint.
     applied: BTreeMap<String, &'a CheckpointTensor>,
     missing: Vec<String>,
+    first_missing: Option<TensorSpec>,
     unused: Vec<String>,
 }
 
@@ -82,12 +81,14 @@ impl<'a> ImportPlan<'a> {
 
         let Renamed { prefix, mut tensors, outside } = renamed;
         let mut applied = BTreeMap::new();
-        let mut missing = Vec::new();
-        for TensorSpec { name, shape: expected } in manifest.tensors() {
-            let Some(tensor) = tensors.remove(&name) else {
-                missing.push(name);
+        let (mut missing, mut first_missing) = (Vec::new(), None);
+        for spec in manifest.tensors() {
+            let Some(tensor) = tensors.remove(&spec.name) else {
+                missing.push(spec.name.clone());
+                first_missing.get_or_insert(spec);
                 continue;
             };
+            let TensorSpec { name, shape: expected } = spec;
             if tensor.shape != expected {
                 let (name, found) = (tensor.name.clone(), tensor.shape.clone());
                 return Err(WeightsError::Shape { name, found, expected }.into());
@@ -104,7 +105,7 @@ impl<'a> ImportPlan<'a> {
             left.filter(|name| !name.ends_with(COUNTER)).map(str::to_owned).collect();
         unused.sort_unstable();
         let number = if options.half { NumberType::F16 } else { common_number(applied.values()) };
-        Ok(Self { checkpoint, manifest, number, prefix, applied, missing, unused })
+        Ok(Self { checkpoint, manifest, number, prefix, applied, missing, first_missing, unused })
     }
 
     /// The manifest of the imported model.
@@ -123,9 +124,9 @@ impl<'a> ImportPlan<'a> {
         &self.prefix
     }
 
-    /// The network's tensors that the file has, by the network's name with the file's tensor.
-    pub fn applied(&self) -> impl Iterator<Item = (&str, &CheckpointTensor)> {
-        self.applied.iter().map(|(name, tensor)| (name.as_str(), *tensor))
+    /// How many of the network's tensors the file has.
+    pub fn applied(&self) -> usize {
+        self.applied.len()
     }
 
     /// The network's tensors that the file lacks, in the order of the forward pass.
@@ -149,10 +150,8 @@ impl<'a> ImportPlan<'a> {
     /// [`CheckpointError`] when a tensor is missing, damaged, holds a NaN, an infinity or a negative variance, or leaves
     /// the range of the number type that is written; and when writing fails. Unused tensors are no error.
     pub fn write(&self, file: &mut impl Write) -> Result<Imported, CheckpointError> {
-        if let Some(name) = self.missing.first() {
-            let spec = self.manifest.tensors().into_iter().find(|spec| spec.name == *name);
-            let shape = spec.map_or_else(Vec::new, |spec| spec.shape);
-            return Err(WeightsError::Missing { name: name.clone(), shape }.into());
+        if let Some(TensorSpec { name, shape }) = self.first_missing.clone() {
+            return Err(WeightsError::Missing { name, shape }.into());
         }
         self.check_storages()?;
         let header = self.header()?;
@@ -160,19 +159,10 @@ impl<'a> ImportPlan<'a> {
         let mut bytes = header.len() as u64;
         let mut hasher = blake3::Hasher::new();
         for (name, tensor) in &self.applied {
-            hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
-            hasher.update(&(tensor.shape.len() as u64).to_le_bytes());
-            for &side in &tensor.shape {
-                hasher.update(&(side as u64).to_le_bytes());
-            }
+            hash_tensor(&mut hasher, name, &tensor.shape);
             bytes += self.write_tensor(tensor, file, &mut hasher)?;
         }
-        let fingerprint = Fingerprint {
-            model: self.manifest.name.clone(),
-            weights: Digest(*hasher.finalize().as_bytes()),
-            preprocessing: self.manifest.preprocessing_digest(),
-            dimension: self.manifest.architecture.features() as u32,
-        };
+        let fingerprint = self.manifest.fingerprint(Digest(*hasher.finalize().as_bytes()));
         Ok(Imported { fingerprint, bytes })
     }
 
@@ -182,9 +172,11 @@ impl<'a> ImportPlan<'a> {
         let mut checked = vec![false; contents.storages.len()];
         for tensor in self.applied.values() {
             let storage = &contents.storages[tensor.storage];
-            let Some(expected) = storage.checksum.filter(|_| !checked[tensor.storage]) else { continue };
+            let Some((expected, length)) = storage.checksum.filter(|_| !checked[tensor.storage]) else {
+                continue;
+            };
             let part = format!("the storage of tensor \"{}\"", tensor.name);
-            if source.checksum(&part, storage.start, storage.checked_bytes)? != expected {
+            if source.checksum(&part, storage.start, length)? != expected {
                 return Err(damaged(part, CheckpointFault::Checksum));
             }
             checked[tensor.storage] = true;
@@ -222,11 +214,11 @@ impl<'a> ImportPlan<'a> {
     ) -> Result<u64, CheckpointError> {
         let Checkpoint { source, contents } = self.checkpoint;
         let is_variance = tensor.name.ends_with(VARIANCE);
-        let (mut piece, mut digested) = (Vec::new(), Vec::new());
+        let (mut piece, mut as_read) = (Vec::new(), Vec::new());
         let mut bytes = 0;
         tensor.values(source, &contents.storages[tensor.storage], |values| {
             piece.clear();
-            digested.clear();
+            as_read.clear();
             for &value in values {
                 let written = self.number.encode(value, &mut piece);
                 if value.is_finite() && !written.is_finite() {
@@ -238,9 +230,9 @@ impl<'a> ImportPlan<'a> {
                 if is_variance && written < 0.0 {
                     return Err(WeightsError::Variance { name: tensor.name.clone() }.into());
                 }
-                digested.extend(written.to_le_bytes());
+                as_read.push(written);
             }
-            hasher.update(&digested);
+            hash_values(hasher, &as_read);
             bytes += piece.len() as u64;
             file.write_all(&piece).map_err(CheckpointError::Write)
         })?;
@@ -288,21 +280,9 @@ fn manifest(
     heads: Option<usize>,
 ) -> Result<ModelManifest, CheckpointError> {
     let shapes = renamed.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor.shape.as_slice()));
-    let (architecture, channels, classes, [height, width]) = wanted::told(shapes, heads)?;
-    if classes > MAX_CLASSES {
-        return Err(ManifestError::Classes { found: classes }.into());
-    }
-    let manifest = ModelManifest {
-        name: name.to_owned(),
-        architecture,
-        channels,
-        height,
-        width,
-        classes: (0..classes).map(|class| class.to_string()).collect(),
-        normalisation: None,
-    };
-    manifest.validate()?;
-    Ok(manifest)
+    let told = Architecture::infer_with_heads(shapes.clone(), heads)?;
+    let input = wanted::input(&told.0, shapes);
+    Ok(ModelManifest::told(name.to_owned(), told, input)?)
 }
 
 /// The number type of all tensors, or single precision where they differ.

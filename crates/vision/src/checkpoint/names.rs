@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::CheckpointError;
 use super::tensor::CheckpointTensor;
+use crate::vit::POSITIONS;
 
 /// What wrappers of a network put before its names.
 const WRAPPERS: [&str; 6] = ["module.", "_orig_mod.", "model.", "backbone.", "net.", "network."];
@@ -47,8 +48,8 @@ pub(super) fn renamed<'a>(
     prefix: &str,
 ) -> Result<Renamed<'a>, CheckpointError> {
     let mut renamed = Renamed { prefix: prefix.to_owned(), tensors: BTreeMap::new(), outside: Vec::new() };
-    let is_timm = tensors.iter().any(|tensor| tensor.name.strip_prefix(prefix) == Some(TIMM_VIT));
     let has = |name: &str| tensors.iter().any(|tensor| tensor.name.strip_prefix(prefix) == Some(name));
+    let is_timm = has(TIMM_VIT);
     if is_timm && has("cls_token") && has("fc_norm.weight") {
         return Err(CheckpointError::MixedPooling);
     }
@@ -84,7 +85,7 @@ fn canonical(name: &str, is_timm: bool) -> String {
 fn timm(name: &str) -> Option<String> {
     let whole = match name {
         "cls_token" => Some("class_token"),
-        "pos_embed" => Some("encoder.pos_embedding"),
+        "pos_embed" => Some(POSITIONS),
         _ => None,
     };
     if let Some(whole) = whole {
@@ -122,7 +123,7 @@ fn timm(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::NumberType;
+    use crate::number::NumberType;
 
     fn named(names: &[&str]) -> Vec<CheckpointTensor> {
         let tensor =

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::error::{CheckpointError, CheckpointFault, damaged, ensure_within, shown};
-use super::number::NumberType;
 use super::source::Source;
 use super::tensor::{CheckpointTensor, Storage};
 use super::{Contents, MAX_NAME_BYTES, MAX_TENSORS};
+use crate::number::NumberType;
 
 /// Most bytes of the list.
 const MAX_HEADER_BYTES: u64 = 1 << 24;
@@ -66,7 +66,7 @@ pub(super) fn read(source: &Source) -> Result<Contents, CheckpointError> {
         let sides: Result<Vec<usize>, _> = shape.iter().map(|&side| usize::try_from(side)).collect();
         let sides = sides.map_err(|_| refused(CheckpointFault::Malformed))?;
         let (storage, count) = (contents.storages.len(), count.unwrap_or(0));
-        contents.storages.push(Storage { start, count, checksum: None, checked_bytes: 0 });
+        contents.storages.push(Storage { start, count, checksum: None });
         contents.tensors.push(CheckpointTensor::filling(name, sides, number, storage, count));
         end = end.max(to);
     }

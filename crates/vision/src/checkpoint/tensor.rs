@@ -1,7 +1,7 @@
 use super::error::{CheckpointError, CheckpointFault, damaged};
-use super::number::NumberType;
 use super::source::{PIECE_BYTES, Source};
 use super::value::NamedTensor;
+use crate::number::NumberType;
 
 /// A run of numbers in the file, which one or several tensors are cut from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,10 +10,8 @@ pub(super) struct Storage {
     pub(super) start: u64,
     /// Numbers in it.
     pub(super) count: u64,
-    /// CRC-32 of `checked_bytes` bytes, where the file has it.
-    pub(super) checksum: Option<u32>,
-    /// Bytes that the checksum covers.
-    pub(super) checked_bytes: u64,
+    /// CRC-32 and the number of bytes that it covers, where the file has it.
+    pub(super) checksum: Option<(u32, u64)>,
 }
 
 /// A tensor in a checkpoint: its name, shape and number type. Its values are read when they are written elsewhere.
@@ -172,7 +170,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let bytes: Vec<u8> = (0u8..12).flat_map(|n| f32::from(n).to_le_bytes()).collect();
         std::fs::write(file.path(), bytes).unwrap();
-        let storage = Storage { start: 0, count: 12, checksum: None, checked_bytes: 0 };
+        let storage = Storage { start: 0, count: 12, checksum: None };
         let source = Source::open(file.path()).unwrap();
         let mut all = Vec::new();
         let tensor = within(offset, shape, strides, 12).unwrap();

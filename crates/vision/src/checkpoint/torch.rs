@@ -56,8 +56,7 @@ pub(super) fn read_archive(source: &Source, key: Option<&str>) -> Result<Content
         Ok(Storage {
             start: entry.start,
             count: storage.count,
-            checksum: entry.checksum,
-            checked_bytes: entry.length,
+            checksum: entry.checksum.map(|checksum| (checksum, entry.length)),
         })
     };
     let storages: Result<Vec<Storage>, CheckpointError> = pickle.storages().iter().map(place).collect();
@@ -116,7 +115,7 @@ pub(super) fn read_old(source: &Source, key: Option<&str>) -> Result<Contents, C
         if !source.holds(start, length) {
             return Err(damaged(part, CheckpointFault::CutShort));
         }
-        storages[place] = Some(Storage { start, count, checksum: None, checked_bytes: 0 });
+        storages[place] = Some(Storage { start, count, checksum: None });
         start += length;
     }
     let storages: Option<Vec<Storage>> = storages.into_iter().collect();

@@ -1,4 +1,4 @@
-use super::number::NumberType;
+use crate::number::NumberType;
 
 /// What a pickle may make. Texts and containers are held elsewhere, so that a value is small and copying one cannot
 /// grow anything.

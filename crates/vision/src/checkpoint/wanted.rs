@@ -1,20 +1,19 @@
 //! What an import asks of an architecture. Everything else about networks stays with them.
 
-use crate::architecture::{Architecture, ArchitectureError, ResNetConfig, Stem, VitConfig};
+use crate::architecture::{Architecture, ResNetConfig, Stem, VitConfig};
+use crate::vit::POSITIONS;
 
-/// The network that tensors of these names and shapes make, its input channels, its number of classes, and the height
-/// and width of its input: those of the position table, or what the family is usually trained at.
-pub(super) fn told<'a>(
-    shapes: impl Iterator<Item = (&'a str, &'a [usize])> + Clone,
-    heads: Option<usize>,
-) -> Result<(Architecture, usize, usize, [usize; 2]), ArchitectureError> {
-    let (architecture, channels, classes) = Architecture::infer_with_heads(shapes.clone(), heads)?;
-    let input = match &architecture {
+/// Height and width of the input of a network that tensors of these names and shapes make: those of the position table,
+/// or what the family is usually trained at.
+pub(super) fn input<'a>(
+    architecture: &Architecture,
+    shapes: impl Iterator<Item = (&'a str, &'a [usize])>,
+) -> [usize; 2] {
+    match architecture {
         Architecture::ResNet(ResNetConfig { stem: Stem::Imagenet, .. }) => [224; 2],
         Architecture::ResNet(ResNetConfig { stem: Stem::Cifar, .. }) | Architecture::Cnn(_) => [32; 2],
         Architecture::Vit(config) => square_input(config, shapes),
-    };
-    Ok((architecture, channels, classes, input))
+    }
 }
 
 /// The square input whose patches fill the position table; where none does, that of `ImageNet`.
@@ -27,6 +26,3 @@ fn square_input<'a>(
     let across = patches.isqrt();
     if across > 0 && across * across == patches { [across.saturating_mul(config.patch); 2] } else { [224; 2] }
 }
-
-/// The learned positions of a Vision Transformer, `[1, tokens, width]`.
-const POSITIONS: &str = "encoder.pos_embedding";

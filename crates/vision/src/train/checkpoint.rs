@@ -1,5 +1,6 @@
 //! What a training needs to go on, as bytes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use serde_json::Value;
 use super::config::TrainConfig;
 use super::training::EpochRecord;
 use crate::manifest::ModelManifest;
+use crate::number::NumberType;
 use crate::weights::hash_values;
 
 /// Version of the layout.
@@ -27,8 +29,6 @@ pub(super) struct Progress {
     pub(super) epoch: usize,
     /// Batches of the epoch under way that were learnt.
     pub(super) batch: usize,
-    /// Updates made in all.
-    pub(super) steps: u64,
     /// Sums over the epoch under way.
     pub(super) loss: f32,
     pub(super) correct: usize,
@@ -60,13 +60,16 @@ struct Header {
 
 /// A checkpoint that is read or made.
 #[derive(Debug)]
-pub(super) struct Checkpoint {
+pub(super) struct Checkpoint<'a> {
     header: Header,
     /// By name, in the order of the names.
-    tensors: Vec<(String, Vec<f32>)>,
+    tensors: Vec<Named<'a>>,
 }
 
-impl Checkpoint {
+/// A list of values with its name.
+type Named<'a> = (String, Cow<'a, [f32]>);
+
+impl<'a> Checkpoint<'a> {
     /// A checkpoint of this training, still without its state.
     pub(super) fn under_way(config: &TrainConfig, manifest: &ModelManifest, images: &Digest) -> Self {
         let header = Header {
@@ -79,12 +82,12 @@ impl Checkpoint {
         Self { header, tensors: Vec::new() }
     }
 
-    pub(super) fn keep_progress(&mut self, progress: &Progress, order: &Digest) {
+    pub(super) fn keep_progress(&mut self, progress: &Progress, steps: u64, order: &Digest) {
         let header = &mut self.header;
         header.order = order.to_string();
         header.epoch = progress.epoch;
         header.batch = progress.batch;
-        header.steps = progress.steps;
+        header.steps = steps;
         header.loss_bits = progress.loss.to_bits();
         header.correct = progress.correct;
         header.seconds = progress.spent.as_secs_f64();
@@ -92,8 +95,8 @@ impl Checkpoint {
     }
 
     /// Keeps a list of values under `kind` and their places.
-    pub(super) fn keep<'a>(&mut self, kind: &str, lists: impl Iterator<Item = &'a Vec<f32>>) {
-        let named = lists.enumerate().map(|(place, values)| (name(kind, place), values.clone()));
+    pub(super) fn keep(&mut self, kind: &str, lists: impl Iterator<Item = &'a Vec<f32>>) {
+        let named = lists.enumerate().map(|(place, values)| (name(kind, place), Cow::from(values)));
         self.tensors.extend(named);
     }
 
@@ -104,9 +107,7 @@ impl Checkpoint {
         let encoded: Vec<(String, usize, Vec<u8>)> = self
             .tensors
             .into_iter()
-            .map(|(name, values)| {
-                (name, values.len(), values.iter().flat_map(|value| value.to_le_bytes()).collect())
-            })
+            .map(|(name, values)| (name, values.len(), NumberType::F32.encoded(&values)))
             .collect();
         let mut views = Vec::with_capacity(encoded.len());
         for (name, length, bytes) in &encoded {
@@ -132,8 +133,7 @@ impl Checkpoint {
             if view.dtype() != Dtype::F32 {
                 return Err(ResumeError::Damaged { what: name.to_owned() });
             }
-            let values = view.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
-            tensors.push((name.to_owned(), values));
+            tensors.push((name.to_owned(), Cow::from(NumberType::F32.decoded(view.data()))));
         }
         tensors.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         if content(&tensors) != header.content {
@@ -173,7 +173,7 @@ impl Checkpoint {
             return Err(damaged("its epoch"));
         }
         let loss = f32::from_bits(loss_bits);
-        Ok(Progress { epoch, batch, steps, loss, correct, spent, history: history.clone() })
+        Ok(Progress { epoch, batch, loss, correct, spent, history: history.clone() })
     }
 
     /// Refuses a checkpoint whose images came in another order than they would now.
@@ -186,10 +186,10 @@ impl Checkpoint {
     }
 
     /// Puts the lists of `kind` back where they came from.
-    pub(super) fn put_back<'a>(
+    pub(super) fn put_back<'b>(
         &self,
         kind: &str,
-        lists: impl Iterator<Item = &'a mut Vec<f32>>,
+        lists: impl Iterator<Item = &'b mut Vec<f32>>,
     ) -> Result<(), ResumeError> {
         for (place, list) in lists.enumerate() {
             let name = name(kind, place);
@@ -216,7 +216,7 @@ fn name(kind: &str, place: usize) -> String {
     format!("{kind}.{place:05}")
 }
 
-fn content(tensors: &[(String, Vec<f32>)]) -> String {
+fn content(tensors: &[Named<'_>]) -> String {
     let mut hasher = blake3::Hasher::new();
     for (name, values) in tensors {
         hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());

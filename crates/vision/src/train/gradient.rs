@@ -183,7 +183,7 @@ impl Trainee {
     }
 
     /// The weights as a file has them.
-    pub(super) fn current_weights(&mut self) -> Weights {
+    pub(super) fn current_weights(&mut self) -> &Weights {
         match &self.backbone {
             Backbone::Convolutional(network) => {
                 let trained = self.parameters.chunks_exact(3).zip(&self.statistics);
@@ -202,7 +202,7 @@ impl Trainee {
         self.weights.values_mut(&format!("{}.weight", self.head)).copy_from_slice(&weight);
         let bias = &self.parameters[first + 1].values;
         self.weights.values_mut(&format!("{}.bias", self.head)).copy_from_slice(bias);
-        self.weights.clone()
+        &self.weights
     }
 
     fn input(&self, shard: &[&Labelled]) -> Tensor<2> {

@@ -10,8 +10,6 @@ pub(super) struct OptimiserState {
     rule: Optimiser,
     decay: f32,
     clip: Option<f32>,
-    /// Updates made.
-    pub(super) steps: u64,
     /// Velocities of SGD; first, then second moments of `AdamW`. One value per value of each parameter.
     pub(super) moments: Vec<Vec<Vec<f32>>>,
 }
@@ -39,16 +37,21 @@ impl OptimiserState {
             rule: config.optimiser,
             decay: config.weight_decay,
             clip: config.clip,
-            steps: 0,
             moments: vec![zeros; moments],
         }
     }
 
-    /// One update of all parameters.
-    pub(super) fn update(&mut self, trainee: &mut Trainee, gradient: &Gradient, rate: f32, chunks: &Chunks) {
+    /// Update `number` of all parameters, counted from 1.
+    pub(super) fn update(
+        &mut self,
+        trainee: &mut Trainee,
+        gradient: &Gradient,
+        rate: f32,
+        number: u64,
+        chunks: &Chunks,
+    ) {
         let factor = self.clip.map_or(1.0, |most| clipping(&gradient.values, most));
-        self.steps += 1;
-        let step = Step::new(self.rule, rate, factor, self.steps);
+        let step = Step::new(self.rule, rate, factor, number);
         let mut moments: Vec<_> = self.moments.iter_mut().map(|moments| moments.iter_mut()).collect();
         let mut pieces = Vec::new();
         for (parameter, gradient) in trainee.parameters.iter_mut().zip(&gradient.values) {

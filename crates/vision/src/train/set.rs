@@ -1,12 +1,13 @@
 //! Labelled images in memory.
 
-use plugin_api::{Digest, Image, SplitMix64};
+use plugin_api::{Digest, Image};
 
 use super::TrainError;
 use super::augment::Moved;
 use super::gradient::Labelled;
 use crate::manifest::{ModelManifest, Normalisation};
 use crate::pixels::Pixels;
+use crate::random::Random;
 
 /// Most bytes of pixels that a [`TrainSet`] holds: 4 GiB, which is all of CIFAR-10 twenty times, or 28,000 images of
 /// 224 x 224 colour pixels.
@@ -117,11 +118,8 @@ impl TrainSet {
     #[expect(clippy::cast_sign_loss, reason = "a share of a length is not negative")]
     pub fn split(&self, share: f64, seed: u64) -> (Self, Self) {
         let taken = (self.len() as f64 * share.clamp(0.0, 1.0)).round() as usize;
-        let mut random = SplitMix64::new(seed ^ SPLIT);
         let mut order: Vec<usize> = (0..self.len()).collect();
-        for last in (1..order.len()).rev() {
-            order.swap(last, random.below(last + 1));
-        }
+        Random::new(seed ^ SPLIT).shuffle(&mut order);
         let (taken, left) = order.split_at_mut(taken);
         taken.sort_unstable();
         left.sort_unstable();

@@ -136,8 +136,7 @@ impl Training {
             training.random.shuffle(&mut training.order);
         }
         checkpoint.expect_order(&training.order_digest())?;
-        let Self { trainee, optimiser, progress, .. } = &mut training;
-        optimiser.steps = progress.steps;
+        let Self { trainee, optimiser, .. } = &mut training;
         let parameters = trainee.parameters.iter_mut().map(|parameter| &mut parameter.values);
         checkpoint.put_back("parameter", parameters)?;
         checkpoint.put_back("running", trainee.running_mut())?;
@@ -153,7 +152,7 @@ impl Training {
     pub fn checkpoint(&self) -> Result<Vec<u8>, TrainError> {
         let parameters = self.trainee.parameters.iter().map(|parameter| &parameter.values);
         let mut state = Checkpoint::under_way(&self.config, &self.manifest, &self.data_digest);
-        state.keep_progress(&self.progress, &self.order_digest());
+        state.keep_progress(&self.progress, self.steps(), &self.order_digest());
         state.keep("parameter", parameters);
         state.keep("running", self.trainee.running());
         state.keep("moment", self.optimiser.moments.iter().flatten());
@@ -175,7 +174,7 @@ impl Training {
         if self.progress.batch == 0 {
             self.random.shuffle(&mut self.order);
         }
-        let batches = self.batches();
+        let (batches, steps) = (self.batches(), self.steps());
         let Self { config, data, trainee, optimiser, chunks, order, progress, .. } = self;
         let batch = &order[progress.batch * config.batch..][..config.batch];
         let shards = chunks.map(balanced(batch, config.shard), |places| {
@@ -188,20 +187,19 @@ impl Training {
         if !merged.loss.is_finite() {
             return Err(TrainError::Diverged { epoch: epoch + 1 });
         }
-        let done = (epoch * batches + progress.batch) as f32 / (config.epochs * batches) as f32;
+        let done = steps as f32 / (config.epochs * batches) as f32;
         let rate = config.learning_rate * config.schedule.factor(done);
-        optimiser.update(trainee, &merged, rate, chunks);
+        optimiser.update(trainee, &merged, rate, steps + 1, chunks);
 
         progress.loss += merged.loss;
         progress.correct += merged.correct;
-        progress.steps = optimiser.steps;
         progress.batch += 1;
         progress.spent += start.elapsed();
         let ended = if progress.batch == batches { Some(self.end_epoch(rate)?) } else { None };
         let per_step = self.config.batch as u64;
         Ok(Some(TrainStep {
             epoch: epoch + 1,
-            images: self.progress.steps * per_step,
+            images: self.steps() * per_step,
             of_images: (self.config.epochs * batches) as u64 * per_step,
             loss: merged.loss,
             ended,
@@ -210,10 +208,7 @@ impl Training {
 
     /// Closes the books of the epoch under way.
     fn end_epoch(&mut self, learning_rate: f32) -> Result<EpochRecord, TrainError> {
-        let validation = match &self.data.validation {
-            None => None,
-            Some(_) => Some(self.validate().map_err(|error| TrainError::Validation(Box::new(error)))?),
-        };
+        let validation = self.validate().map_err(|error| TrainError::Validation(Box::new(error)))?;
         let progress = &mut self.progress;
         let record = EpochRecord {
             epoch: progress.epoch + 1,
@@ -229,13 +224,14 @@ impl Training {
         Ok(record)
     }
 
-    fn validate(&mut self) -> Result<Evaluation, ModelError> {
+    /// How the network does on the validation images, if there are any.
+    fn validate(&mut self) -> Result<Option<Evaluation>, ModelError> {
+        let Some(images) = &self.data.validation else { return Ok(None) };
         let TrainConfig { device, threads, .. } = self.config;
         let compute = ComputeConfig { device, threads, ..ComputeConfig::default() };
         let weights = self.trainee.current_weights().to_file(WeightsFormat::F32)?;
         let model = Model::load(self.manifest.clone(), &weights, compute)?;
-        let nothing = TrainSet::new(self.data.images.shape());
-        evaluate(&model, self.data.validation.as_ref().unwrap_or(&nothing))
+        evaluate(&model, images).map(Some)
     }
 
     /// The epochs that are over, from the first on.
@@ -255,7 +251,7 @@ impl Training {
 
     /// The model as it is now.
     pub fn into_trained(mut self) -> TrainedModel {
-        TrainedModel::new(self.manifest, self.trainee.current_weights())
+        TrainedModel::new(self.manifest, self.trainee.current_weights().clone())
     }
 
     /// Updates in an epoch. Images that fill no batch are left out; the next epoch's order is another one.
@@ -266,6 +262,11 @@ impl Training {
     /// How often the order was drawn so far.
     fn shuffles(&self) -> usize {
         self.progress.epoch + usize::from(self.progress.batch > 0)
+    }
+
+    /// Updates made so far.
+    fn steps(&self) -> u64 {
+        (self.progress.epoch * self.batches() + self.progress.batch) as u64
     }
 
     fn order_digest(&self) -> Digest {

@@ -3,6 +3,9 @@ use crate::lowering::Lowering;
 use crate::plan::Window;
 use crate::weights::TensorSpec;
 
+/// The learned positions' name, `[1, tokens, width]`.
+pub(crate) const POSITIONS: &str = "encoder.pos_embedding";
+
 /// Parameters of one block.
 pub(super) const BLOCK: usize = 12;
 
@@ -56,7 +59,7 @@ impl Layout {
         let mut parameters = vec![
             parameter("conv_proj.weight".to_owned(), kernel, Form::Patches(patches.clone())),
             rows("conv_proj.bias", vec![width]),
-            rows("encoder.pos_embedding", vec![1, tokens, width]),
+            rows(POSITIONS, vec![1, tokens, width]),
         ];
         match pooling {
             Pooling::ClassToken => parameters.push(rows("class_token", vec![1, 1, width])),

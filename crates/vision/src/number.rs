@@ -30,7 +30,7 @@ impl NumberType {
     }
 
     /// The number type of a `PyTorch` storage class, for instance `FloatStorage`.
-    pub(super) fn of_storage(class: &str) -> Option<Self> {
+    pub(crate) fn of_storage(class: &str) -> Option<Self> {
         Some(match class {
             "DoubleStorage" => Self::F64,
             "FloatStorage" => Self::F32,
@@ -45,7 +45,7 @@ impl NumberType {
     }
 
     /// The number type by its name in a safetensors file.
-    pub(super) fn of_safetensors(name: &str) -> Option<Self> {
+    pub(crate) fn of_safetensors(name: &str) -> Option<Self> {
         Some(match name {
             "F64" => Self::F64,
             "F32" => Self::F32,
@@ -60,7 +60,7 @@ impl NumberType {
     }
 
     /// Appends the numbers in `bytes`, a whole number of them, in single precision; nothing for whole numbers.
-    pub(super) fn decode(self, bytes: &[u8], values: &mut Vec<f32>) {
+    pub(crate) fn decode(self, bytes: &[u8], values: &mut Vec<f32>) {
         match self {
             Self::F64 => {
                 values.extend(bytes.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes) as f32));
@@ -76,9 +76,16 @@ impl NumberType {
         }
     }
 
+    /// The numbers in `bytes`, as [`NumberType::decode`] appends them.
+    pub(crate) fn decoded(self, bytes: &[u8]) -> Vec<f32> {
+        let mut values = Vec::new();
+        self.decode(bytes, &mut values);
+        values
+    }
+
     /// Appends the bytes of a value that is written in this type, or, whole numbers and double precision, in single
     /// precision. Gives the value as it will be read again.
-    pub(super) fn encode(self, value: f32, bytes: &mut Vec<u8>) -> f32 {
+    pub(crate) fn encode(self, value: f32, bytes: &mut Vec<u8>) -> f32 {
         match self {
             Self::F16 => {
                 let written = f16::from_f32(value);
@@ -95,6 +102,15 @@ impl NumberType {
                 value
             }
         }
+    }
+
+    /// The bytes of values, as [`NumberType::encode`] appends them.
+    pub(crate) fn encoded(self, values: &[f32]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(values.len() * self.size());
+        for &value in values {
+            self.encode(value, &mut bytes);
+        }
+        bytes
     }
 }
 
