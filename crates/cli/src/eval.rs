@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use eval::{
-    Contestant, Experiment, Preset, Protocol, RunFolder, RunProgress, Subject, Suite, Tuning, Way,
+    Contestant, Experiment, Preset, Protocol, RunFolder, RunProgress, Subject, Suite, TUNED, Tuning, Way,
     write_report,
 };
 use serde::de::DeserializeOwned;
@@ -139,7 +139,7 @@ fn experiment(args: &EvalRunArgs) -> anyhow::Result<Experiment> {
     };
     if let Some(path) = &args.preset {
         let preset: Preset = from_json("preset", path)?;
-        experiment.contestants.push(Contestant { name: "tuned".to_owned(), way: Way::Tmm(preset.way) });
+        experiment.contestants.push(Contestant { name: TUNED.to_owned(), way: Way::Tmm(preset.way) });
     }
     let EvalNumberArgs { exemplars, queries, seed, trigger_seeds, neighbours, non_self } = args.numbers;
     experiment.exemplars = exemplars.unwrap_or(experiment.exemplars);

@@ -69,4 +69,4 @@ pub use subject::{AskedFor, Known, Subject, SubjectRecord};
 pub use summary::{
     Contrast, Kept, Line, Measure, Outcome, PARTS, ProtocolSummary, REFERENCES, Standing, Summary,
 };
-pub use tune::{FEWEST_TRIALS, Ground, MOST_TRIALS, Preset, SetFound, Tuning, tune};
+pub use tune::{FEWEST_TRIALS, Ground, MOST_TRIALS, Preset, SetFound, TUNED, Tuning, tune};

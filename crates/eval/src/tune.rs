@@ -16,6 +16,9 @@ use crate::{
     Condition, EvalError, Experiment, Line, Measure, Protocol, RunFolder, RunProgress, Subject, Summary,
 };
 
+/// What the outcome of a search is called where it takes part in an evaluation.
+pub const TUNED: &str = "tuned";
+
 /// Most settings of one search.
 pub const MOST_TRIALS: usize = 500;
 

@@ -2,7 +2,9 @@
 
 use vision::Layer;
 
-use crate::{Baseline, Contestant, Experiment, Line, Measure, ProtocolSummary, REFERENCES, TmmWay, Way};
+use crate::{
+    Baseline, Contestant, Experiment, Line, Measure, ProtocolSummary, REFERENCES, TUNED, TmmWay, Way,
+};
 
 /// Most curves of one plot.
 const MOST_CURVES: usize = 8;
@@ -36,7 +38,7 @@ impl Cast {
             (variants.first().copied(), Some(variants.len()))
         };
         // The controls that take as many copies, the method without a trigger, then whatever ranks best.
-        let named = ["whitened", "l2", "cosine", "best-copy", "views-copies", "tmm-no-trigger"];
+        let named = ["whitened", "l2", "cosine", "best-copy", "views-copies", TUNED, "tmm-no-trigger"];
         let mut curves: Vec<&str> = Vec::new();
         for name in method.into_iter().chain(named).chain(measured.iter().copied()) {
             if measured.contains(&name) && !curves.contains(&name) && curves.len() < MOST_CURVES {
@@ -75,7 +77,8 @@ fn way<'a>(experiment: &'a Experiment, name: &str) -> Option<&'a Way> {
     experiment.contestants.iter().find(|known| known.name == name).map(|known| &known.way)
 }
 
-/// Changed forms of a contestant and that contestant: `tmm-blur-only` and `tmm`, where both are the method.
+/// Changed forms of a contestant and that contestant: `tmm-blur-only` and `tmm`, where both are the method, and
+/// [`TUNED`] with what it was searched from.
 pub(super) fn variants(experiment: &Experiment) -> Vec<(&str, &str)> {
     let is_tmm = |known: &&Contestant| matches!(known.way, Way::Tmm(_));
     let names: Vec<&str> =
@@ -86,7 +89,13 @@ pub(super) fn variants(experiment: &Experiment) -> Vec<(&str, &str)> {
         });
         bases.max_by_key(|base| base.len())
     };
-    names.iter().filter_map(|name| Some((*name, base(name)?))).collect()
+    let changed = names.iter().filter_map(|name| Some((*name, base(name)?)));
+    let tuned = names.iter().filter(|name| **name == TUNED);
+    let shipped = ["views-copies", "tmm"];
+    let searched = tuned.flat_map(|tuned| {
+        shipped.into_iter().filter(|name| names.contains(name)).map(move |shipped| (*tuned, shipped))
+    });
+    changed.chain(searched).collect()
 }
 
 /// A contestant in a few words.

@@ -8,8 +8,8 @@ use super::words::count;
 use super::write_report;
 use crate::record::{read, write};
 use crate::{
-    AskedFor, Ceiling, EvalError, Experiment, Known, Protocol, Record, Report, RunFolder, Subject,
-    SubjectRecord, Summary, Way,
+    AskedFor, Ceiling, Contestant, EvalError, Experiment, Known, Protocol, Record, Report, RunFolder,
+    Subject, SubjectRecord, Summary, TUNED, Way,
 };
 
 fn report(path: &Path, experiment: &Experiment) -> Report {
@@ -46,6 +46,16 @@ fn the_verdict_says_where_the_method_is_better_worse_and_where_nothing_is_shown(
 }
 
 #[test]
+fn the_outcome_of_a_search_is_held_against_what_it_was_searched_from() {
+    let home = tempfile::tempdir().unwrap();
+    let mut experiment = experiment();
+    let tuned = Contestant { name: TUNED.to_owned(), ..experiment.contestants[2].clone() };
+    experiment.contestants.push(tuned);
+    let verdict = report(home.path(), &experiment).verdict;
+    assert!(verdict.contains("- **worse** - Worse than tmm: tuned -66.7 (-66.7 to -66.7)."), "{verdict}");
+}
+
+#[test]
 fn what_a_shortlist_keeps_is_told_by_kind_of_disturbance() {
     let home = tempfile::tempdir().unwrap();
     let experiment = experiment();
@@ -76,7 +86,7 @@ fn a_method_of_another_name_stands_in_and_it_is_said() {
     let mut renamed = experiment();
     let way = renamed.contestants[2].way.clone();
     renamed.contestants[2].name = "exact".to_owned();
-    renamed.contestants.push(crate::Contestant { name: "exact-5-epochs".to_owned(), way });
+    renamed.contestants.push(Contestant { name: "exact-5-epochs".to_owned(), way });
     let verdict = report(home.path(), &renamed).verdict;
     assert!(
         verdict.contains(
