@@ -29,8 +29,9 @@ pub enum Condition {
 pub enum Aim {
     /// The image's features: away from those of the clean query.
     Features,
-    /// The score of the method as printed: out of the class that it makes for the clean query, see
-    /// [`QueryClass`](crate::QueryClass).
+    /// The score of the method in the mode `exact`: out of the class that it makes for the clean query, see
+    /// [`QueryClass`](crate::QueryClass). Other rankings, and the class that is fitted to the attacked query itself, meet
+    /// it as a transferred attack.
     Score,
 }
 

@@ -131,6 +131,15 @@ impl Contestant {
         Self::shared().into_iter().filter(|contestant| names.contains(&contestant.name.as_str())).collect()
     }
 
+    /// [`Contestant::few`] and the class that the attacks on the score are against, as a ranking.
+    pub fn attacked() -> Vec<Self> {
+        let class = ["ewc=0", "dummy_start=zero", "batch=64", "epochs=60", "background=256"];
+        let settings = [&["preset=paper", "mode=exact"][..], &class].concat();
+        let mut all = Self::few();
+        all.push(Self::tmm("tmm-exact-class", &[], &settings));
+        all
+    }
+
     /// The paper's ablations with every candidate through the network.
     pub fn ablations() -> Vec<Self> {
         let names = ["l2", "cosine", "whitened"];
@@ -183,7 +192,8 @@ mod tests {
 
     #[test]
     fn ready_made_contestants_have_the_views_and_settings_that_they_were_given() {
-        for contestant in [Contestant::shared(), Contestant::ablations()].concat() {
+        let all = [Contestant::shared(), Contestant::ablations(), Contestant::attacked()];
+        for contestant in all.concat() {
             let json = serde_json::to_string(&contestant).unwrap();
             assert_eq!(serde_json::from_str::<Contestant>(&json).unwrap(), contestant);
             let Way::Tmm(way) = &contestant.way else { continue };

@@ -74,7 +74,7 @@ pub enum Suite {
     /// The paper's ablations (figures 7a to 7c): kinds of trigger, layers, epochs, blends and modes, every candidate
     /// through the network: half a minute a query on two cores.
     Ablations,
-    /// Attacks by gradient, with few rankings.
+    /// Attacks by gradient, with few rankings, one of which runs every candidate through the network.
     Attacks,
 }
 
@@ -129,7 +129,8 @@ impl Suite {
                             .flat_map(|aim| [0.01, 0.03, 0.1].map(|reach| Condition::Attacked(aim, reach))),
                     )
                     .collect(),
-                contestants: Contestant::few(),
+                contestants: Contestant::attacked(),
+                exemplars: 1_000,
                 queries: 40,
                 ..experiment
             },

@@ -16,8 +16,8 @@ const UPDATES: usize = 240;
 /// Exemplars in a batch.
 const BATCH: usize = 64;
 
-/// The class that the printed method makes for a query: the query's trigger (equation 8), and the head that the
-/// triggered query falls into a dummy class of (equation 3). What [`QueryClass::attack`] drives an image out of.
+/// The class that the method makes for a query: the query's trigger (equation 8), and the head that the triggered query
+/// falls into a dummy class of (equation 3). What [`QueryClass::attack`] drives an image out of.
 #[derive(Debug, Clone)]
 pub struct QueryClass {
     trigger: Pixels,
@@ -53,9 +53,12 @@ pub enum QueryClassError {
 }
 
 impl QueryClass {
-    /// Fits trigger and head with the settings of the paper to a query and a `background` that stands for the other
-    /// exemplars, whose classes are the model's own predictions. As printed, the blend is the query's standard deviation
-    /// times the image and the rest of the trigger (algorithm 1).
+    /// Fits trigger and head to a query and a `background` that stands for the other exemplars, whose classes are the
+    /// model's own predictions. As printed, the blend is the query's standard deviation times the image and the rest of
+    /// the trigger (algorithm 1), and trigger and learning rates are the paper's. Not the paper's, so that the class is
+    /// tight after few exemplars: the head is held by no consolidation, its dummy row starts from zero, and it takes 240
+    /// updates of 64 exemplars. It is `preset=paper` with `mode=exact ewc=0 dummy_start=zero batch=64 epochs=60
+    /// background=256`.
     ///
     /// *Determinism*: as the model's gradients; the seed decides where the search for the trigger begins, and the order
     /// of the background.
@@ -112,10 +115,15 @@ impl QueryClass {
     ///
     /// [`QueryClassError`] when the image is not the model's input.
     pub fn score(&self, model: &Model, image: &Pixels) -> Result<f32, QueryClassError> {
-        self.of_features(&model.features(&[self.triggered(image)])?)
+        let features = model.features(&[self.triggered(image)])?;
+        Ok(score(self.map.head(), &features, ScoreKind::LogProbability)?[0])
     }
 
     /// Looks for the image near `image` whose score is lowest.
+    ///
+    /// What is driven up are the log odds against the class, `log sum of e^z over the other classes - z of the dummy`:
+    /// they order images as the score does, and have a gradient also where the score is 0 in f32, so that an image is not
+    /// taken for robust because its score is saturated.
     ///
     /// # Errors
     ///
@@ -128,20 +136,20 @@ impl QueryClass {
     ) -> Result<Attacked, AttackError<QueryClassError>> {
         let keep = Blend::AsPrinted.keep(self.omega);
         attack(image, settings, |at| {
-            let mut failed = None;
-            let mut downhill = |features: &FeatureRows| match self.slope(features) {
-                Ok(slope) => slope,
+            let mut odds = Ok(0.0);
+            let mut uphill = |features: &FeatureRows| match self.odds_against(features) {
+                Ok((found, slope)) => {
+                    odds = Ok(found);
+                    slope
+                }
                 Err(error) => {
-                    failed = Some(error);
+                    odds = Err(error);
                     vec![0.0; features.values().len()]
                 }
             };
-            let (features, gradient) = model.feature_pullback(&[self.triggered(at)], &mut downhill)?;
-            if let Some(error) = failed {
-                return Err(error);
-            }
+            let (_, gradient) = model.feature_pullback(&[self.triggered(at)], &mut uphill)?;
             let gradient = gradient.into_iter().next().map(Pixels::into_values).unwrap_or_default();
-            Ok((-self.of_features(&features)?, gradient.into_iter().map(|slope| keep * slope).collect()))
+            Ok((odds?, gradient.into_iter().map(|slope| keep * slope).collect()))
         })
     }
 
@@ -149,22 +157,17 @@ impl QueryClass {
         Blend::AsPrinted.apply(image, &self.trigger, self.omega)
     }
 
-    fn of_features(&self, features: &FeatureRows) -> Result<f32, QueryClassError> {
-        Ok(score(self.map.head(), features, ScoreKind::LogProbability)?[0])
-    }
-
-    /// The gradient of `-log P(dummy)` with respect to one row of features: probabilities less one of the dummy class,
-    /// through the head.
-    fn slope(&self, features: &FeatureRows) -> Result<Vec<f32>, QueryClassError> {
+    /// The log odds against the class of one row of features, and their gradient with respect to it: the shares among the
+    /// other classes, less one of the dummy class, through the head.
+    fn odds_against(&self, features: &FeatureRows) -> Result<(f32, Vec<f32>), QueryClassError> {
         let logits = self.map.logits(features)?;
-        let most = logits.values().iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut shares: Vec<f32> = logits.values().iter().map(|logit| (logit - most).exp()).collect();
-        let total: f32 = shares.iter().sum();
-        shares.iter_mut().for_each(|share| *share /= total);
-        if let Some(dummy) = shares.last_mut() {
-            *dummy -= 1.0;
-        }
-        Ok(self.map.pullback(features, &shares)?.into_values())
+        let Some((dummy, others)) = logits.values().split_last() else { return Ok((0.0, Vec::new())) };
+        let most = others.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mut slopes: Vec<f32> = others.iter().map(|logit| (logit - most).exp()).collect();
+        let total: f32 = slopes.iter().sum();
+        slopes.iter_mut().for_each(|share| *share /= total);
+        slopes.push(-1.0);
+        Ok((most + total.ln() - dummy, self.map.pullback(features, &slopes)?.into_values()))
     }
 }
 
@@ -178,4 +181,34 @@ fn order(count: usize, seed: u64) -> Vec<Vec<usize>> {
         order
     };
     (0..epochs).map(shuffled).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class(dummy_bias: f32) -> QueryClass {
+        let head = DummyHead::new(&[1.0, 0.0, 0.0, 1.0], &[0.0, 0.5], &[0.5, -0.25], dummy_bias).unwrap();
+        QueryClass { trigger: Pixels::new(1, 1, 1, vec![0.0]).unwrap(), omega: 1.0, map: LogitMap::raw(head) }
+    }
+
+    #[test]
+    fn log_odds_and_their_gradient_are_those_of_the_formula_by_hand() {
+        // Logits 2, 1.5 and 0.75: log(e^2 + e^1.5) - 0.75 = 2.474077 - 0.75. The shares of 2 and 1.5 are 0.622459 and
+        // 0.377541, less the dummy's row (0.5, -0.25).
+        let (odds, slope) = class(0.0).odds_against(&FeatureRows::new(2, vec![2.0, 1.0]).unwrap()).unwrap();
+        assert!((odds - 1.724_077).abs() < 1e-5, "{odds}");
+        assert!((slope[0] - 0.122_459).abs() < 1e-5 && (slope[1] - 0.627_541).abs() < 1e-5, "{slope:?}");
+    }
+
+    #[test]
+    fn a_saturated_class_has_the_same_gradient() {
+        let row = FeatureRows::new(2, vec![2.0, 1.0]).unwrap();
+        let (_, slope) = class(0.0).odds_against(&row).unwrap();
+        for bias in [30.0, 150.0] {
+            let (odds, of_saturated) = class(bias).odds_against(&row).unwrap();
+            assert_eq!(of_saturated, slope);
+            assert!((odds - (1.724_077 - bias)).abs() < 1e-4, "{odds}");
+        }
+    }
 }

@@ -80,7 +80,7 @@ impl Family {
             Condition::Attacked(aim, _) => {
                 let title = match aim {
                     Aim::Features => "attack on the features",
-                    Aim::Score => "attack on the score of the printed method",
+                    Aim::Score => "attack on the score of the clean query's own class",
                 };
                 (family(title, "largest change of a pixel, 0 to 1", 0.0), place)
             }
