@@ -2,7 +2,6 @@ use std::io;
 use std::path::PathBuf;
 
 use plugin_api::{EmbedError, ParameterError, RerankError, RowsError, SourceError};
-use vision::Layer;
 
 use crate::contest::MOST_LAYER_BYTES;
 use crate::{
@@ -29,14 +28,11 @@ pub enum EvalError {
         /// The word.
         found: String,
     },
-    /// A layer's rows take too much memory.
+    /// Rows of layers take too much memory.
     #[error(
-        "what {} sees of {exemplars} exemplars takes {bytes} bytes, {MOST_LAYER_BYTES} are possible; ask for fewer exemplars or a later layer",
-        layer.name()
+        "what the layers see of {exemplars} exemplars takes {bytes} bytes, {MOST_LAYER_BYTES} are possible; ask for fewer exemplars, or leave out l2 and cosine at the first layers"
     )]
     LayerRows {
-        /// The layer.
-        layer: Layer,
         /// How many exemplars.
         exemplars: usize,
         /// Bytes that their rows would take.

@@ -24,8 +24,8 @@ use crate::{EvalError, Experiment, Known, RankingError, Subject};
 const RERANKED: usize = 200;
 /// Exemplars, none of them a query, whose mean score is taken as the prior of a dummy class.
 const PRIOR_QUERIES: usize = 8;
-/// Most memory for what a layer sees of the exemplars.
-pub(crate) const MOST_LAYER_BYTES: u64 = 1 << 31;
+/// Most memory for what layers see of the exemplars, of all baselines together.
+pub(crate) const MOST_LAYER_BYTES: u64 = 1 << 32;
 /// Images embedded at once.
 const AT_ONCE: usize = 256;
 
@@ -102,6 +102,7 @@ impl Arena {
         progress: &mut dyn FnMut(&str),
     ) -> Result<Self, EvalError> {
         let exemplars = subject.exemplars.as_slice();
+        check_layers(model, exemplars, experiment)?;
         let is_asked = |place: usize| subject.own.iter().any(|asked| asked.original == Some(place));
         let others: Vec<Image> = (0..exemplars.len())
             .filter(|place| !is_asked(*place))
@@ -236,10 +237,6 @@ impl Arena {
         for batch in pixels.chunks(AT_ONCE) {
             let rows = tunable.entries(batch)?;
             dimension = rows.dimension();
-            let bytes = 4 * pixels.len() as u64 * dimension as u64;
-            if bytes > MOST_LAYER_BYTES {
-                return Err(EvalError::LayerRows { layer, exemplars: pixels.len(), bytes });
-            }
             values.extend(rows.into_values());
         }
         Ok(FeatureRows::new(dimension, values)?)
@@ -309,6 +306,22 @@ impl Arena {
         let cosine = self.whitened.cosine();
         cosine.scores(&AlphaExpansion::default().expand(&self.whitened.whitened(row)?, cosine)?)
     }
+}
+
+/// Refuses rows of layers that take too much memory, before anything is stored.
+fn check_layers(model: &Model, exemplars: &[Known], experiment: &Experiment) -> Result<(), EvalError> {
+    let Some(first) = exemplars.first().map(|known| [model.prepare(&known.image)]) else { return Ok(()) };
+    let mut bytes = 0_u64;
+    for contestant in &experiment.contestants {
+        if let Way::Baseline(Baseline::L2At(layer) | Baseline::CosineAt(layer)) = contestant.way {
+            let dimension = model.tunable(layer)?.entries(&first)?.dimension();
+            bytes = bytes.saturating_add(4 * exemplars.len() as u64 * dimension as u64);
+        }
+    }
+    if bytes > MOST_LAYER_BYTES {
+        return Err(EvalError::LayerRows { exemplars: exemplars.len(), bytes });
+    }
+    Ok(())
 }
 
 /// Classes by the model's own head.
