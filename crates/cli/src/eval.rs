@@ -4,7 +4,8 @@ mod images;
 mod sets;
 mod told;
 
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -61,10 +62,21 @@ pub(crate) fn run(args: &EvalArgs, global: &GlobalArgs, output: Output) -> anyho
 
 fn run_experiment(args: &EvalRunArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     let start = Instant::now();
-    let experiment = experiment(args)?;
+    let (experiment, preset) = experiment(args)?;
     experiment.validate()?;
     let model = model(&args.subject.model, &args.subject.manifest, global)?;
-    let subject = subject(&args.subject.images, &experiment)?;
+    let images = Images::open(&args.subject.images, &experiment)?;
+    if let Some(preset) = preset.filter(|preset| images.may_be_known(preset, &experiment)) {
+        anyhow::bail!(
+            "the preset was searched on images of {} that this run may ask for; take --seed {}, and at most {} of the {} \
+             images as exemplars of search and run together",
+            images.name,
+            preset.seed,
+            images.train.len(),
+            images.train.len()
+        );
+    }
+    let subject = draw(&images, &args.subject.images, &experiment)?;
     let folder = RunFolder::new(&args.out);
     eval::run(&folder, &model, &subject, &experiment, &mut told(output, start))?;
     let written = write_report(&folder, Some(&subject))?;
@@ -75,9 +87,13 @@ fn run_experiment(args: &EvalRunArgs, global: &GlobalArgs, output: Output) -> an
 
 fn report(args: &EvalReportArgs, output: Output) -> anyhow::Result<Ending> {
     let folder = RunFolder::new(&args.run);
-    let subject = match (&args.images.dataset, args.images.train.is_empty()) {
-        (None, true) => None,
-        _ => Some(subject(&args.images, &folder.experiment()?)?),
+    let has_images = args.images.dataset.is_some() || !args.images.train.is_empty();
+    let subject = if has_images {
+        let experiment = folder.experiment()?;
+        experiment.validate()?;
+        Some(subject(&args.images, &experiment)?)
+    } else {
+        None
     };
     let written = write_report(&folder, subject.as_ref())?;
     output.report(&RunReport::of(&written, None))?;
@@ -100,16 +116,20 @@ fn tune(args: &EvalTuneArgs, global: &GlobalArgs, output: Output) -> anyhow::Res
         most_milliseconds: args.most_milliseconds,
         seed: args.seed,
     };
+    tuning.validate()?;
     let grounds = sets::grounds(args, &tuning.experiment(), global)?;
     let folder = RunFolder::new(&args.out);
     let preset = eval::tune(&folder, &grounds, &tuning, &mut told(output, start))?;
-    output.report(&TuneReport::of(&preset, args.seed, &args.out, start.elapsed().as_secs_f64()))?;
+    output.report(&TuneReport::of(&preset, &args.out, start.elapsed().as_secs_f64()))?;
     Ok(Ending::Done)
 }
 
 /// The images that an experiment draws of what the command line names.
 pub(crate) fn subject(args: &EvalImageArgs, experiment: &Experiment) -> anyhow::Result<Subject> {
-    let images = Images::open(args, experiment)?;
+    draw(&Images::open(args, experiment)?, args, experiment)
+}
+
+fn draw(images: &Images, args: &EvalImageArgs, experiment: &Experiment) -> anyhow::Result<Subject> {
     let parts = [images.train.as_slice(), images.test.as_slice()];
     Subject::draw(&images.name, parts, images::outliers(args)?, experiment, images::known)
 }
@@ -121,25 +141,27 @@ fn model(model: &Path, manifest: &ManifestArgs, global: &GlobalArgs) -> anyhow::
 /// What a JSON file says.
 fn from_json<T: DeserializeOwned>(what: &str, path: &Path) -> anyhow::Result<T> {
     let unreadable = || format!("{what} {} cannot be read", path.display());
-    let length = fs::metadata(path).with_context(unreadable)?.len();
+    let mut text = Vec::new();
+    let file = File::open(path).with_context(unreadable)?;
+    // What it says of its length may not be what can be read from it.
+    file.take(MAX_JSON_BYTES + 1).read_to_end(&mut text).with_context(unreadable)?;
     anyhow::ensure!(
-        length <= MAX_JSON_BYTES,
-        "{what} {} has {length} bytes, the limit is {MAX_JSON_BYTES}",
+        text.len() as u64 <= MAX_JSON_BYTES,
+        "{what} {} has more than {MAX_JSON_BYTES} bytes, which is the limit",
         path.display()
     );
-    let text = fs::read_to_string(path).with_context(unreadable)?;
-    serde_json::from_str(&text).with_context(|| format!("{what} {} is refused", path.display()))
+    serde_json::from_slice(&text).with_context(|| format!("{what} {} is refused", path.display()))
 }
 
 /// The suite or the file, with the numbers of the command line.
-fn experiment(args: &EvalRunArgs) -> anyhow::Result<Experiment> {
+fn experiment(args: &EvalRunArgs) -> anyhow::Result<(Experiment, Option<Preset>)> {
     let mut experiment = match &args.experiment {
         None => args.suite.0.experiment(),
         Some(path) => from_json("experiment", path)?,
     };
-    if let Some(path) = &args.preset {
-        let preset: Preset = from_json("preset", path)?;
-        experiment.contestants.push(Contestant { name: TUNED.to_owned(), way: Way::Tmm(preset.way) });
+    let preset: Option<Preset> = args.preset.as_deref().map(|path| from_json("preset", path)).transpose()?;
+    if let Some(Preset { way, .. }) = &preset {
+        experiment.contestants.push(Contestant { name: TUNED.to_owned(), way: Way::Tmm(way.clone()) });
     }
     let EvalNumberArgs { exemplars, queries, seed, trigger_seeds, neighbours, non_self } = args.numbers;
     experiment.exemplars = exemplars.unwrap_or(experiment.exemplars);
@@ -150,7 +172,7 @@ fn experiment(args: &EvalRunArgs) -> anyhow::Result<Experiment> {
     if non_self && !experiment.protocols.contains(&Protocol::NonSelf) {
         experiment.protocols.push(Protocol::NonSelf);
     }
-    Ok(experiment)
+    Ok((experiment, preset))
 }
 
 /// Prints a line per step of a run.

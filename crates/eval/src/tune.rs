@@ -13,7 +13,8 @@ use self::trial::trial;
 use crate::contest::{Baseline, Contestant, TmmWay, Way};
 use crate::run::run;
 use crate::{
-    Condition, EvalError, Experiment, Line, Measure, Protocol, RunFolder, RunProgress, Subject, Summary,
+    Condition, EvalError, Experiment, Line, MOST_CONTESTANTS, Measure, Protocol, RunFolder, RunProgress,
+    Subject, Summary,
 };
 
 /// What the outcome of a search is called where it takes part in an evaluation.
@@ -70,8 +71,25 @@ pub struct Preset {
     pub milliseconds: f64,
     /// Settings that were tried.
     pub trials: usize,
+    /// What decided the trials and the images.
+    #[serde(default)]
+    pub seed: u64,
+    /// Exemplars of each data set.
+    #[serde(default)]
+    pub exemplars: usize,
     /// The same by data set.
+    #[serde(default)]
     pub sets: Vec<SetFound>,
+}
+
+impl Preset {
+    /// Whether an evaluation on the data set of this name, of so many training images, may ask for what the settings were
+    /// searched on: it has another seed, or both take more than there is. Then it would test them on what they know.
+    pub fn may_know(&self, name: &str, training_images: usize, experiment: &Experiment) -> bool {
+        let is_apart = self.seed == experiment.seed
+            && self.exemplars.saturating_add(experiment.exemplars) <= training_images;
+        !is_apart && self.sets.iter().any(|set| set.name == name)
+    }
 }
 
 /// What a search's best setting found on one data set.
@@ -128,12 +146,26 @@ impl Tuning {
         }
     }
 
-    fn validate(&self, grounds: &[Ground]) -> Result<(), EvalError> {
+    /// Settings that the second stage tries at most, beside whitened cosine.
+    fn kept(&self) -> usize {
+        self.trials.div_ceil(KEPT).clamp(FEWEST_TRIALS, MOST_CONTESTANTS - 1)
+    }
+
+    /// Whether it can be done, before any image is drawn.
+    ///
+    /// # Errors
+    ///
+    /// [`EvalError::Range`] for the first number out of range.
+    pub fn validate(&self) -> Result<(), EvalError> {
         if !(FEWEST_TRIALS..=MOST_TRIALS).contains(&self.trials) {
             let (what, found) = ("trials", self.trials);
             return Err(EvalError::Range { what, found, least: FEWEST_TRIALS, most: MOST_TRIALS });
         }
-        Experiment { contestants: vec![reference()], ..self.experiment() }.validate()?;
+        Experiment { contestants: vec![reference()], ..self.experiment() }.validate()
+    }
+
+    fn check(&self, grounds: &[Ground]) -> Result<(), EvalError> {
+        self.validate()?;
         let mut seen = BTreeSet::new();
         let is_folder = |name: &str| !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', '\0']);
         let mut names = grounds.iter().map(|ground| ground.subject.name.as_str());
@@ -142,7 +174,7 @@ impl Tuning {
         } else if let Some(name) = names.clone().find(|name| !is_folder(name)) {
             format!("\"{name}\" cannot name a folder; name the data set otherwise")
         } else if let Some(name) = names.find(|name| !seen.insert(*name)) {
-            format!("{name} is named twice")
+            format!("{name} is named twice; give one of them another name")
         } else {
             return Ok(());
         };
@@ -157,7 +189,7 @@ fn reference() -> Contestant {
 /// Searches for the settings that find most originals in the mean over the data sets: all trials on a quarter of the
 /// queries, then the best quarter of them on all. `trials.md` lists what was tried, `preset.json` is the best.
 ///
-/// For each data set the folder has one of its name, and in it the runs `stage-1-N` and `stage-2-DIGEST`; a search that
+/// For each data set the folder has a `sets/NAME`, and in it the runs `stage-1-N` and `stage-2-DIGEST`; a search that
 /// was cut off goes on in them.
 ///
 /// *Determinism*: the tuning, the subjects and the models decide what is found, but for the limit of time.
@@ -171,7 +203,7 @@ pub fn tune(
     tuning: &Tuning,
     progress: &mut dyn FnMut(RunProgress),
 ) -> Result<Preset, EvalError> {
-    tuning.validate(grounds)?;
+    tuning.check(grounds)?;
     let trials: Vec<Contestant> = (0..tuning.trials).map(|number| trial(tuning.seed, number)).collect();
     // The first stage asks the first of the queries.
     let few = tuning.queries.div_ceil(KEPT).clamp(2, tuning.queries.max(2));
@@ -183,12 +215,8 @@ pub fn tune(
     }
     sort(&mut first);
     let is_fast = |tried: &&Tried| tried.milliseconds() <= tuning.most_milliseconds;
-    let kept: Vec<Contestant> = first
-        .iter()
-        .filter(is_fast)
-        .take(tuning.trials.div_ceil(KEPT).max(FEWEST_TRIALS))
-        .map(|tried| tried.contestant.clone())
-        .collect();
+    let kept: Vec<Contestant> =
+        first.iter().filter(is_fast).take(tuning.kept()).map(|tried| tried.contestant.clone()).collect();
     // By its contestants: another limit of time may keep others.
     let names: Vec<&str> = kept.iter().map(|trial| trial.name.as_str()).collect();
     let digest = blake3::hash(names.join(" ").as_bytes()).to_hex();
@@ -217,6 +245,8 @@ pub fn tune(
         whitened: whitened.found(),
         milliseconds: best.milliseconds(),
         trials: tuning.trials,
+        seed: tuning.seed,
+        exemplars: tuning.exemplars,
         sets: (grounds.iter().zip(best.sets.iter().zip(&whitened.sets)))
             .map(|(ground, (best, whitened))| SetFound {
                 name: ground.subject.name.clone(),
@@ -257,7 +287,7 @@ impl Search<'_> {
         let mut tried: Vec<Tried> =
             contestants.into_iter().map(|contestant| Tried { contestant, sets: Vec::new() }).collect();
         for Ground { model, subject } in self.grounds {
-            let home = RunFolder::new(self.folder.path().join(&subject.name).join(name));
+            let home = RunFolder::new(self.folder.path().join("sets").join(&subject.name).join(name));
             let mut subject = subject.clone();
             subject.own.truncate(queries);
             let Self { progress, .. } = self;
@@ -294,6 +324,17 @@ fn worth(line: &Line) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_second_stage_of_any_search_can_be_run() {
+        for trials in [FEWEST_TRIALS, 40, MOST_TRIALS] {
+            let tuning = Tuning { trials, queries: 4, exemplars: 30, most_milliseconds: 1.0, seed: 2 };
+            tuning.validate().unwrap();
+            let kept = (0..tuning.kept()).map(|number| trial(2, number));
+            let contestants = std::iter::once(reference()).chain(kept).collect();
+            Experiment { contestants, ..tuning.experiment() }.validate().unwrap();
+        }
+    }
 
     #[test]
     fn a_search_writes_its_best_setting_and_goes_on_where_it_was_cut_off() {
@@ -343,6 +384,17 @@ mod tests {
         for expected in ["| views-copies", "| trial-007", "| whitened", "one", "another"] {
             assert!(told.contains(expected), "{expected} is not in\n{told}");
         }
+
+        let experiment = Experiment { exemplars: 30, ..tuning.experiment() };
+        assert!(!preset.may_know("one", 60, &experiment) && !preset.may_know("elsewhere", 10, &experiment));
+        assert!(preset.may_know("one", 59, &experiment));
+        assert!(preset.may_know("one", 60, &Experiment { seed: 3, ..experiment }));
+        // As it was written before a search had several data sets.
+        let mut old: serde_json::Value = serde_json::from_slice(&written).unwrap();
+        for name in ["sets", "seed", "exemplars"] {
+            old.as_object_mut().unwrap().remove(name).unwrap();
+        }
+        assert_eq!(serde_json::from_value::<Preset>(old).unwrap().way, preset.way);
 
         let mut stages = Vec::new();
         assert_eq!(tune(&folder, &grounds, &tuning, &mut |p| stages.push(p.stage)).unwrap(), preset);

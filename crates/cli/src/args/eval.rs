@@ -145,7 +145,7 @@ pub(crate) struct EvalTuneArgs {
     #[command(flatten)]
     pub(crate) manifest: ManifestArgs,
     /// Instead, several data sets with their models, whose mean decides
-    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["dataset", "train", "test", "ood", "model"])]
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["dataset", "from", "train", "test", "ood", "model", "manifest", "input", "classes"])]
     pub(crate) sets: Option<PathBuf>,
     /// Folder for the search: new, or one that was cut off
     #[arg(long, value_name = "DIR")]
@@ -159,7 +159,7 @@ pub(crate) struct EvalTuneArgs {
     /// Exemplars of each data set
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     pub(crate) exemplars: usize,
-    /// Queries of each data set, none of which an evaluation with the same seed asks
+    /// Queries of each data set, none of which an evaluation with the same seed asks while there are images for both
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub(crate) queries: usize,
     /// Seed of the search and of its images

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use anyhow::Context;
 use datasets::{Glyph, GlyphSet, Sample};
-use eval::{Experiment, Known, Protocol};
+use eval::{Experiment, Known, Preset, Protocol};
 
 use crate::args::{DatasetName, EvalImageArgs, SplitName};
 use crate::ingest::Input;
@@ -42,6 +42,12 @@ impl Images {
         Ok(images)
     }
 
+    /// Whether an experiment may ask for images that a preset was searched on. Glyphs are drawn apart.
+    pub(super) fn may_be_known(&self, preset: &Preset, experiment: &Experiment) -> bool {
+        let is_drawn = matches!(self.train.first(), Some(Item::Glyph { .. }));
+        !is_drawn && preset.may_know(&self.name, self.train.len(), experiment)
+    }
+
     /// The images that an experiment draws from; of the test part only if one of its protocols asks for it.
     pub(super) fn open(args: &EvalImageArgs, experiment: &Experiment) -> anyhow::Result<Self> {
         let asks_test = experiment.protocols.contains(&Protocol::NonSelf);
@@ -50,6 +56,9 @@ impl Images {
                 !args.train.is_empty(),
                 "no images are named; give --dataset NAME with --from DIR, or --train SOURCE"
             );
+            for path in &args.test {
+                anyhow::ensure!(path.exists(), "{} is not there; check the path", path.display());
+            }
             let name = args.train.first().and_then(|path| path.file_name()).unwrap_or(OsStr::new("images"));
             return Ok(Self {
                 name: name.to_string_lossy().into_owned(),

@@ -49,6 +49,15 @@ pub(super) fn grounds(
     );
     let named = |(number, set): (usize, Set)| {
         let Set { name, dataset, from, train, model, manifest, input, classes } = set;
+        let together = [
+            (dataset.is_some() && !train.is_empty(), "dataset and train exclude each other"),
+            (from.is_some() && dataset.is_none(), "from needs dataset"),
+            (manifest.is_some() && input.is_some(), "manifest and input exclude each other"),
+            (!classes.is_empty() && input.is_none(), "classes need input"),
+        ];
+        for (is_wrong, reason) in together {
+            anyhow::ensure!(!is_wrong, "data set {} of {}: {reason}", number + 1, path.display());
+        }
         let images = EvalImageArgs { dataset, from, train, test: Vec::new(), ood: Vec::new() };
         let manifest = ManifestArgs { manifest, input, classes };
         ground(name, &images, &model, &manifest, experiment, global)

@@ -118,21 +118,20 @@ impl Report for CompareReport {
 #[derive(Debug, Serialize)]
 pub(super) struct TuneReport {
     preset: Preset,
-    seed: u64,
     file: String,
     seconds: f64,
 }
 
 impl TuneReport {
-    pub(super) fn of(preset: &Preset, seed: u64, folder: &Path, seconds: f64) -> Self {
+    pub(super) fn of(preset: &Preset, folder: &Path, seconds: f64) -> Self {
         let file = folder.join("preset.json").display().to_string();
-        Self { preset: preset.clone(), seed, file, seconds }
+        Self { preset: preset.clone(), file, seconds }
     }
 }
 
 impl Report for TuneReport {
     fn text(&self) -> String {
-        let Preset { way, found, whitened, milliseconds, trials, sets } = &self.preset;
+        let Preset { way, found, whitened, milliseconds, trials, seed, sets, .. } = &self.preset;
         let mut text = format!(
             "the best of {trials} settings finds {:.1} % of the originals, whitened {:.1} %, in {milliseconds:.1} ms a query\n\
              wrote {} in {}\n",
@@ -151,7 +150,7 @@ impl Report for TuneReport {
             }
         }
         text += "\nin a database of your own:\n";
-        way.views.iter().for_each(|view| text += &making(view, self.seed));
+        way.views.iter().for_each(|view| text += &making(view, *seed));
         text += "  lookalike search DB IMAGE --rank tmm --full";
         for (name, setting) in &way.parameters {
             let _written = write!(text, " --set {name}={setting}");

@@ -95,6 +95,8 @@ fn settings_are_searched_on_several_data_sets_at_once() {
         (r#"[{"name": "../up", "dataset": "glyphs", "model": "builtin:glyphs"}]"#, "cannot name a folder"),
         (r#"[{"dataset": "glyphs", "model": "builtin:glyphs", "input": "28"}]"#, "HEIGHTxWIDTH"),
         (r#"[{"model": "builtin:glyphs"}]"#, "data set 1 of"),
+        (r#"[{"dataset": "glyphs", "train": ["x"], "model": "m"}]"#, "dataset and train exclude each other"),
+        (r#"[{"dataset": "glyphs", "model": "m", "classes": ["a"]}]"#, "classes need input"),
     ];
     for (json, said) in refused {
         bench.write("wrong.json", json.as_bytes());
