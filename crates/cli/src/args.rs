@@ -32,7 +32,7 @@ pub(crate) use model::{
 };
 pub(crate) use train::{ArchitectureName, NetworkArgs, OptimiserName, ScheduleName, StemName, TrainArgs};
 pub(crate) use trigger::{TriggerArgs, TriggerCommand, TriggerFitArgs, TriggerKindName, TriggerShowArgs};
-pub(crate) use view::{ViewAddArgs, ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs};
+pub(crate) use view::{ViewAddArgs, ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs, ViewRecommendedArgs};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 nothing found, or by verify something wrong, 2 error.";
 

@@ -30,6 +30,9 @@ use crate::whole_file::WholeFile;
 const DEFAULT_IMAGES: u64 = 1024;
 /// Updates at most, unless said otherwise: the paper's for one query (section 4.3.2).
 const DEFAULT_STEPS: u32 = 300;
+/// Images and updates of the triggers that rankings were evaluated with: the loss is flat by then.
+const EVALUATED_IMAGES: u64 = 256;
+const EVALUATED_STEPS: u32 = 100;
 /// The paper's learning rate (section 4.3.2).
 const DEFAULT_LEARNING_RATE: f64 = 0.015;
 /// Records in a page of the collection's list.
@@ -86,6 +89,13 @@ fn show(args: &TriggerShowArgs, output: Output) -> anyhow::Result<Ending> {
         png: args.png.as_deref().map(Path::display).map(|path| path.to_string()),
     })?;
     Ok(Ending::Done)
+}
+
+/// A global trigger as the evaluation's views have it.
+pub(crate) fn global(model: &Model, collection: &Collection, seed: u64) -> anyhow::Result<StoredTrigger> {
+    let (images, steps, learning_rate) = (EVALUATED_IMAGES, EVALUATED_STEPS, DEFAULT_LEARNING_RATE);
+    let settings = Settings { images, steps, learning_rate, seed };
+    Ok(settings.fitted(TriggerKind::Global, model, collection)?.0)
 }
 
 /// How a trigger is fitted.

@@ -6,18 +6,27 @@ use anyhow::Context;
 use lookalike::plugin_api::Budget;
 use lookalike::{Collection, OpenError, StoreConfig, ViewStatus};
 use serde::Serialize;
-use tmm::{StoredTrigger, TmmView, Transformation};
+use tmm::{Blend, StoredTrigger, TmmView, Transformation, TriggerStart};
 
 use crate::Ending;
-use crate::args::{GlobalArgs, ViewAddArgs, ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs};
+use crate::args::{
+    GlobalArgs, ViewAddArgs, ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs, ViewRecommendedArgs,
+};
 use crate::kept_views;
 use crate::opened::Opened;
 use crate::output::{Output, Report, grouped, things};
 use crate::progress::Progress;
+use crate::trigger;
+
+/// Names of the two views that the default preset was searched with, and the intensity of their triggers
+/// (`crates/eval/reports/default-preset.md`).
+const RECOMMENDED: [&str; 2] = ["fitted", "drawn"];
+const RECOMMENDED_OMEGA: f32 = 0.3;
 
 pub(crate) fn run(args: &ViewArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     match &args.command {
         ViewCommand::Add(args) => add(args, global, output),
+        ViewCommand::Recommended(args) => recommended(args, global, output),
         ViewCommand::Complete(args) => complete(&args.db, global, output),
         ViewCommand::List(args) => list(&args.db, global, output),
         ViewCommand::Drop(args) => drop_view(args, global, output),
@@ -27,20 +36,48 @@ pub(crate) fn run(args: &ViewArgs, global: &GlobalArgs, output: Output) -> anyho
 fn add(args: &ViewAddArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     let view = TmmView::new(args.name.clone(), transformation(&args.kind)?)?;
     let opened = Opened::open(&args.db, global, StoreConfig::default())?;
-    let mut views = opened.views.clone();
+    ensure_room(&args.db, &opened, &[view.name()])?;
+    keep(&args.db, opened, vec![view], output)
+}
+
+fn recommended(args: &ViewRecommendedArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
+    let (opened, collection) = Opened::collection(&args.db, global)?;
+    ensure_room(&args.db, &opened, &RECOMMENDED)?;
+    let model = &*opened.model;
+    let fitted = trigger::global(model, &collection, args.seed)?;
+    let drawn = StoredTrigger::random(model, &TriggerStart::Uniform, args.seed)?;
+    let views = RECOMMENDED.into_iter().zip([fitted, drawn]).map(|(name, trigger)| {
+        let (blend, omega) = (Blend::AsPrinted, RECOMMENDED_OMEGA);
+        TmmView::new(name, Transformation::Trigger { trigger, blend, omega })
+    });
+    let views = views.collect::<Result<Vec<_>, _>>()?;
+    // Views are for collections that are opened after them.
+    drop((opened, collection));
+    keep(&args.db, Opened::open(&args.db, global, StoreConfig::default())?, views, output)
+}
+
+/// Whether there is room for views of these names.
+fn ensure_room(db: &Path, opened: &Opened, names: &[&str]) -> anyhow::Result<()> {
+    let views = &opened.views;
+    if let Some(name) = names.iter().find(|name| views.iter().any(|known| known.name() == **name)) {
+        anyhow::bail!(
+            "there is a view \"{name}\" already; drop it with \"lookalike view drop {db} {name}\", or take another name",
+            db = db.display()
+        );
+    }
     anyhow::ensure!(
-        views.iter().all(|known| known.name() != view.name()),
-        "there is a view \"{name}\" already; drop it with \"lookalike view drop {db} {name}\", or take another name",
-        name = view.name(),
-        db = args.db.display()
+        views.len() + names.len() <= kept_views::MOST_VIEWS,
+        "there are {} views already, {} are the most that are kept: each costs a pass through the network per image",
+        views.len(),
+        kept_views::MOST_VIEWS
     );
-    anyhow::ensure!(
-        views.len() < kept_views::MOST_VIEWS,
-        "there are {} views already, the most that are kept: each costs a pass through the network per image",
-        views.len()
-    );
-    views.push(view);
-    completed(&args.db, &opened.with_views(views)?, output)
+    Ok(())
+}
+
+/// Keeps further views, and makes their rows.
+fn keep(db: &Path, opened: Opened, new: Vec<TmmView>, output: Output) -> anyhow::Result<Ending> {
+    let views = [opened.views.clone(), new].concat();
+    completed(db, &opened.with_views(views)?, output)
 }
 
 fn complete(db: &Path, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {

@@ -97,7 +97,8 @@ impl Contestant {
     /// All baselines, the method in the shared mode and its controls: which view, which trigger, with and without
     /// fitting, with and without copies of the query.
     pub fn shared() -> Vec<Self> {
-        let shared = ["preset=default", "mode=shared"];
+        // As many copies as the baselines take.
+        let shared = ["preset=default", "mode=shared", "positives=16"];
         let with = |more: &[&'static str]| [&shared[..], more].concat();
         let views = |more: &[&'static str]| [&["preset=default", "mode=views"][..], more].concat();
         let mut all = Self::baselines();
@@ -105,6 +106,8 @@ impl Contestant {
             // No fitting: the sum of whitened cosines.
             Self::tmm("views", &[RANDOM, BLUR], &views(&["positives=0"])),
             Self::tmm("views-copies", &[RANDOM, BLUR], &views(&["positives=16"])),
+            // As it is shipped, with the views that it was searched with.
+            Self::tmm("default", &[GLOBAL, RANDOM], &["preset=default"]),
             // The method, and what it is without one of its parts.
             Self::tmm("tmm", &[GLOBAL, BLUR], &shared),
             Self::tmm("tmm-trigger-only", &[GLOBAL], &shared),
@@ -127,7 +130,7 @@ impl Contestant {
 
     /// A few of [`Contestant::shared`], for suites of many conditions.
     pub fn few() -> Vec<Self> {
-        let names = ["l2", "cosine", "whitened", "best-copy", "views", "views-copies", "tmm", "tmm-paper"];
+        let names = ["l2", "cosine", "whitened", "best-copy", "views", "default", "tmm", "tmm-paper"];
         Self::shared().into_iter().filter(|contestant| names.contains(&contestant.name.as_str())).collect()
     }
 
@@ -197,9 +200,8 @@ mod tests {
             let json = serde_json::to_string(&contestant).unwrap();
             assert_eq!(serde_json::from_str::<Contestant>(&json).unwrap(), contestant);
             let Way::Tmm(way) = &contestant.way else { continue };
-            let is_exact = way.parameters["mode"] == Setting::Text("exact".to_owned());
-            assert_eq!(way.views.is_empty(), is_exact, "{}", contestant.name);
-            way.config().unwrap_or_else(|error| panic!("{}: {error}", contestant.name));
+            let config = way.config().unwrap_or_else(|error| panic!("{}: {error}", contestant.name));
+            assert_eq!(way.views.is_empty(), config.mode == tmm::Mode::Exact, "{}", contestant.name);
         }
     }
 }

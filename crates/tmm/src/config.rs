@@ -105,6 +105,9 @@ pub struct TmmConfig {
     pub certificate_points: usize,
 }
 
+/// This project's: what `lookalike eval tune` found best in the mean over MNIST, CIFAR-10, GTSRB and drawn glyphs, among
+/// 40 settings (`crates/eval/reports/default-preset.md`). What the mode `views` does not look at is as the first
+/// measurements of the method had it.
 impl Default for TmmConfig {
     fn default() -> Self {
         Self {
@@ -128,7 +131,7 @@ impl Default for TmmConfig {
             dummy_start: DummyStart::Query,
             layer: None,
             feature_space: FeatureSpace::Whitened,
-            positives: 16,
+            positives: 32,
             heat_maps: 0,
             certify: Certify::Off,
             certificate_radius: 1.0,

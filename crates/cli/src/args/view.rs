@@ -15,6 +15,9 @@ pub(crate) struct ViewArgs {
 pub(crate) enum ViewCommand {
     /// Keep another view, and make its rows of the images stored already
     Add(ViewAddArgs),
+    /// Keep the two views that the default ranking was searched with: a trigger fitted to 256 images of the collection,
+    /// and a random one
+    Recommended(ViewRecommendedArgs),
     /// Make the rows that views lack
     Complete(ViewDbArgs),
     /// Show the views, with their rows
@@ -27,6 +30,15 @@ pub(crate) enum ViewCommand {
 pub(crate) struct ViewDbArgs {
     /// The database's directory
     pub(crate) db: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ViewRecommendedArgs {
+    /// The database's directory
+    pub(crate) db: PathBuf,
+    /// Seed of both triggers
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
 }
 
 #[derive(Debug, Args)]

@@ -63,6 +63,21 @@ fn triggers_make_views_and_stay_with_their_model() {
 }
 
 #[test]
+fn the_recommended_views_are_one_command() {
+    let bench = Bench::new();
+    let db = bench.database();
+    assert!(refusal(&["view", "recommended", &db]).contains("holds no image to fit a trigger to"));
+    text(&["ingest", &db, "--dataset", "glyphs", "--count", "60"]);
+    assert_eq!(json(&["view", "recommended", &db])["derived"], 120);
+    assert_eq!(rows(&db), [view("clean", 60), view("fitted", 60), view("drawn", 60)]);
+    let found =
+        json(&["search", &db, "glyphs:1:7", "--rank", "tmm", "--full", "--disturb", "brightness=0.6"]);
+    assert_eq!(found["rankings"][0]["hits"][0]["key"], "glyph/00007");
+    assert!(refusal(&["view", "recommended", &db]).contains("there is a view \"fitted\" already"));
+    assert_eq!(rows(&db).len(), 3);
+}
+
+#[test]
 fn a_dropped_view_leaves_no_rows_and_may_come_again_as_another() {
     let bench = Bench::new();
     let db = filled(&bench);

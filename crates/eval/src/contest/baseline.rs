@@ -158,5 +158,5 @@ pub(crate) enum Seen {
     Features,
 }
 
-/// Disturbed copies of a query: as many as the method's default takes, so that both have the same passes.
+/// Disturbed copies of a query: as many as the suites' forms of the method take, so that both have the same passes.
 pub(crate) const COPIES: usize = 16;

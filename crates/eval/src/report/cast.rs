@@ -38,7 +38,8 @@ impl Cast {
             (variants.first().copied(), Some(variants.len()))
         };
         // The controls that take as many copies, the method without a trigger, then whatever ranks best.
-        let named = ["whitened", "l2", "cosine", "best-copy", "views-copies", TUNED, "tmm-no-trigger"];
+        let named =
+            ["whitened", "l2", "cosine", "best-copy", "views-copies", "default", TUNED, "tmm-no-trigger"];
         let mut curves: Vec<&str> = Vec::new();
         for name in method.into_iter().chain(named).chain(measured.iter().copied()) {
             if measured.contains(&name) && !curves.contains(&name) && curves.len() < MOST_CURVES {
@@ -91,7 +92,7 @@ pub(super) fn variants(experiment: &Experiment) -> Vec<(&str, &str)> {
     };
     let changed = names.iter().filter_map(|name| Some((*name, base(name)?)));
     let tuned = names.iter().filter(|name| **name == TUNED);
-    let shipped = ["views-copies", "tmm"];
+    let shipped = ["default", "views-copies", "tmm"];
     let searched = tuned.flat_map(|tuned| {
         shipped.into_iter().filter(|name| names.contains(name)).map(move |shipped| (*tuned, shipped))
     });

@@ -46,6 +46,23 @@ fn the_verdict_says_where_the_method_is_better_worse_and_where_nothing_is_shown(
 }
 
 #[test]
+fn a_clean_query_that_does_not_find_itself_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let experiment = experiment();
+    let folder = run(home.path(), &experiment, &subject());
+    let summary = |folder| {
+        write_report(folder, None).unwrap();
+        fs::read_to_string(home.path().join("report/summary.md")).unwrap()
+    };
+    assert!(summary(&folder).contains("As a check of the run, l2 finds 100.0 % of the clean queries."));
+    let clean = raw(home.path(), Protocol::SelfRetrieval, &experiment.conditions[0]);
+    let mut records: Vec<Record> = read(&clean).unwrap();
+    records.iter_mut().find(|record| record.contestant == "l2").unwrap().rank = Some(2);
+    write(&clean, &records).unwrap();
+    assert!(summary(&folder).contains("Beware: l2 finds only 90.0 % of the clean queries."));
+}
+
+#[test]
 fn the_outcome_of_a_search_is_held_against_what_it_was_searched_from() {
     let home = tempfile::tempdir().unwrap();
     let mut experiment = experiment();

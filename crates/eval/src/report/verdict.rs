@@ -48,10 +48,26 @@ pub(super) fn caution(reading: &Reading<'_>) -> String {
          are corrected after Holm over all contrasts of the protocol, and those by kind of disturbance and of changed \
          settings each among themselves. Better and worse ask for an interval clear of zero and a corrected p below \
          0.05. \"No difference is shown\" means that these queries do not \
-         decide, not that two rankings are equal.",
+         decide, not that two rankings are equal.{identity}",
         queries = count(reading.experiment.queries),
         resamples = count(DEFAULT_RESAMPLES),
+        identity = identity(reading).unwrap_or_default(),
     )
+}
+
+/// Whether an undisturbed exemplar finds itself: a check of the run, not of a ranking.
+fn identity(reading: &Reading<'_>) -> Option<String> {
+    let clean = line(reading.summary, "l2")?.conditions.first()?;
+    let found = clean.measures.get(&Measure::Retrieved)?.estimate;
+    let share = worth(Measure::Retrieved, found);
+    Some(if found < 1.0 {
+        format!(
+            " Beware: l2 finds only {share} of the clean queries. Some exemplars are the same image, or something is \
+             wrong with the run."
+        )
+    } else {
+        format!(" As a check of the run, l2 finds {share} of the clean queries.")
+    })
 }
 
 fn headline(reading: &Reading<'_>) -> String {
