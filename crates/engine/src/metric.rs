@@ -79,7 +79,8 @@ const LANES: usize = 32;
 /// Sum of `term` over the pairs of `a` and `b`, in [`LANES`] partial sums.
 ///
 /// The order of additions is fixed by the code alone, so the result has the same bits on every run and thread.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled inside a caller's processor dispatch")]
 fn lane_sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];
     let (a_chunks, a_rest) = a.as_chunks::<LANES>();
@@ -94,8 +95,33 @@ fn lane_sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
 }
 
 /// Dot product.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled inside a caller's processor dispatch")]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lane_sum(a, b, |a, b| a * b)
+}
+
+/// Dot products of four directions with a row: the bits of [`dot`] each.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "must be compiled inside the caller's processor dispatch")]
+pub(crate) fn four_dots(directions: [&[f32]; 4], row: &[f32]) -> [f32; 4] {
+    let (row_chunks, row_rest) = row.as_chunks::<LANES>();
+    let [(a, a_rest), (b, b_rest), (c, c_rest), (d, d_rest)] =
+        directions.map(|direction| direction.as_chunks::<LANES>());
+    let mut sums = [[0.0_f32; LANES]; 4];
+    for ((((row, a), b), c), d) in row_chunks.iter().zip(a).zip(b).zip(c).zip(d) {
+        for lane in 0..LANES {
+            sums[0][lane] += a[lane] * row[lane];
+            sums[1][lane] += b[lane] * row[lane];
+            sums[2][lane] += c[lane] * row[lane];
+            sums[3][lane] += d[lane] * row[lane];
+        }
+    }
+    let rests = [a_rest, b_rest, c_rest, d_rest];
+    std::array::from_fn(|at| {
+        let rest: f32 = rests[at].iter().zip(row_rest).map(|(a, b)| a * b).sum();
+        sums[at].iter().sum::<f32>() + rest
+    })
 }
 
 /// Squared Euclidean distance, from the differences: exact 0 for equal rows, no cancellation.
@@ -130,6 +156,10 @@ mod tests {
             let ones = vec![1.0; length];
             let expected = (0..length).sum::<usize>() as f32;
             assert_eq!(dot(&a, &ones), expected);
+            assert_eq!(
+                four_dots([&a, &ones, &a, &ones], &ones),
+                [expected, length as f32, expected, length as f32]
+            );
             let two = vec![3.0; length];
             assert_eq!(centred_dot(&ones, &two, &ones), 2.0 * length as f32);
             assert_eq!(squared_distance(&ones, &two), 4.0 * length as f32);

@@ -4,11 +4,14 @@ use plugin_api::ExemplarId;
 use rayon::prelude::*;
 
 use crate::matrix::Matrix;
-use crate::metric::{centred_dot, dot};
+use crate::metric::{dot, four_dots};
 use crate::whitening::Whitening;
 
 /// Exemplars that a thread takes at a time: a megabyte of rows of 512 values.
 const TAKEN_AT_ONCE: usize = 512;
+
+/// Rows that are held against a few directions together: 32 KiB of 512 values, which the nearest cache has.
+const ROWS_TOGETHER: usize = 16;
 
 /// Directions in the space of raw rows, `[directions, dimension]`, and the rows they are held against.
 #[derive(Debug)]
@@ -60,25 +63,7 @@ impl<'a> Projection<'a> {
     }
 
     fn fill(&self, products: &mut [f32], directions: usize, ids: &[ExemplarId]) -> Result<(), ExemplarId> {
-        let mut place = Place { block: 0, row: 0 };
-        for (products, id) in products.chunks_exact_mut(directions).zip(ids) {
-            place = self.place(*id, place).ok_or(*id)?;
-            let block = &self.matrix.blocks()[place.block];
-            let row = &block.values()[self.matrix.span(place.row)];
-            let turned = self.directions.chunks_exact(row.len());
-            match self.whitening {
-                None => products.iter_mut().zip(turned).for_each(|(product, w)| *product = dot(w, row)),
-                Some(whitening) => {
-                    let norm = whitening.inverse_norms(place.block)[place.row];
-                    let mean = whitening.mean();
-                    products
-                        .iter_mut()
-                        .zip(turned)
-                        .for_each(|(product, w)| *product = centred_dot(w, row, mean) * norm);
-                }
-            }
-        }
-        Ok(())
+        pulp::Arch::new().dispatch(Fill { projection: self, products, directions, ids })
     }
 
     /// Where the row of `id` is. `last` is where the one before was: ids mostly ascend one by one.
@@ -97,6 +82,59 @@ impl<'a> Projection<'a> {
         };
         let row = blocks.get(block)?.ids().binary_search(&id).ok()?;
         Some(Place { block, row })
+    }
+}
+
+/// The products of some rows, compiled for the processor that it runs on; a struct because a closure is not always
+/// inlined into the dispatch.
+struct Fill<'p, 'a> {
+    projection: &'p Projection<'a>,
+    products: &'p mut [f32],
+    directions: usize,
+    ids: &'p [ExemplarId],
+}
+
+impl pulp::WithSimd for Fill<'_, '_> {
+    type Output = Result<(), ExemplarId>;
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "must be compiled inside the processor dispatch")]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Self::Output {
+        let Self { projection, products, directions, ids } = self;
+        let Projection { matrix, whitening, directions: turned } = projection;
+        let dimension = matrix.dimension();
+        // Rows less the mean, and what their products are scaled by.
+        let mut rows = vec![0.0; ROWS_TOGETHER * dimension];
+        let mut scales = [1.0; ROWS_TOGETHER];
+        let mut place = Place { block: 0, row: 0 };
+        for (products, ids) in products.chunks_mut(ROWS_TOGETHER * directions).zip(ids.chunks(ROWS_TOGETHER))
+        {
+            for ((id, row), scale) in ids.iter().zip(rows.chunks_exact_mut(dimension)).zip(&mut scales) {
+                place = projection.place(*id, place).ok_or(*id)?;
+                let block = &matrix.blocks()[place.block];
+                row.copy_from_slice(&block.values()[matrix.span(place.row)]);
+                if let Some(whitening) = whitening {
+                    row.iter_mut().zip(whitening.mean()).for_each(|(value, mean)| *value -= mean);
+                    *scale = whitening.inverse_norms(place.block)[place.row];
+                }
+            }
+            let rows = || rows.chunks_exact(dimension).zip(&scales);
+            // Four directions stay in the nearest cache while the rows pass.
+            for (group, four) in turned.chunks(4 * dimension).enumerate() {
+                for (products, (row, scale)) in products.chunks_exact_mut(directions).zip(rows()) {
+                    let products = &mut products[4 * group..];
+                    if four.len() == 4 * dimension {
+                        let of = |at: usize| &four[at * dimension..(at + 1) * dimension];
+                        let dots = four_dots([of(0), of(1), of(2), of(3)], row);
+                        products.iter_mut().zip(dots).for_each(|(product, dot)| *product = dot * scale);
+                    } else {
+                        let few = products.iter_mut().zip(four.chunks_exact(dimension));
+                        few.for_each(|(product, direction)| *product = dot(direction, row) * scale);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -129,6 +167,21 @@ mod tests {
         }
         assert_eq!(projection.of(&[]), Ok(Vec::new()));
         assert_eq!(Projection::raw(&matrix, &[]).of(&[4]), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_product_has_the_same_bits_among_any_number_of_directions() {
+        let mut matrix = Matrix::new(37);
+        let value = |at: u32| ((at * 7919 % 1013) as f32 / 1013.0).sin();
+        (0..40).for_each(|id| matrix.push(id, &(0..37).map(|at| value(id * 37 + at)).collect::<Vec<_>>()));
+        let directions: Vec<f32> = (0..7 * 37).map(|at| value(at + 5)).collect();
+        let ids: Vec<ExemplarId> = (0..40).collect();
+        let together = Projection::raw(&matrix, &directions).of(&ids).unwrap();
+        for (number, direction) in directions.chunks_exact(37).enumerate() {
+            let alone = Projection::raw(&matrix, direction).of(&ids).unwrap();
+            let among: Vec<f32> = together.iter().skip(number).step_by(7).copied().collect();
+            assert_eq!(among, alone);
+        }
     }
 
     #[test]
