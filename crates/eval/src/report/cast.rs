@@ -6,6 +6,9 @@ use crate::{
     Baseline, Contestant, Experiment, Line, Measure, ProtocolSummary, REFERENCES, TUNED, TmmWay, Way,
 };
 
+/// What the preset `default` is called where it takes part with its own views.
+pub(super) const SHIPPED: &str = "default";
+
 /// Most curves of one plot.
 const MOST_CURVES: usize = 8;
 
@@ -39,7 +42,7 @@ impl Cast {
         };
         // The controls that take as many copies, the method without a trigger, then whatever ranks best.
         let named =
-            ["whitened", "l2", "cosine", "best-copy", "views-copies", "default", TUNED, "tmm-no-trigger"];
+            ["whitened", "l2", "cosine", "best-copy", "views-copies", SHIPPED, TUNED, "tmm-no-trigger"];
         let mut curves: Vec<&str> = Vec::new();
         for name in method.into_iter().chain(named).chain(measured.iter().copied()) {
             if measured.contains(&name) && !curves.contains(&name) && curves.len() < MOST_CURVES {
@@ -92,7 +95,7 @@ pub(super) fn variants(experiment: &Experiment) -> Vec<(&str, &str)> {
     };
     let changed = names.iter().filter_map(|name| Some((*name, base(name)?)));
     let tuned = names.iter().filter(|name| **name == TUNED);
-    let shipped = ["default", "views-copies", "tmm"];
+    let shipped = [SHIPPED, "views-copies", "tmm"];
     let searched = tuned.flat_map(|tuned| {
         shipped.into_iter().filter(|name| names.contains(name)).map(move |shipped| (*tuned, shipped))
     });

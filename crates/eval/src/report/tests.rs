@@ -70,6 +70,11 @@ fn the_outcome_of_a_search_is_held_against_what_it_was_searched_from() {
     experiment.contestants.push(tuned);
     let verdict = report(home.path(), &experiment).verdict;
     assert!(verdict.contains("- **worse** - Worse than tmm: tuned -66.7 (-66.7 to -66.7)."), "{verdict}");
+    let presets = verdict.split("a preset that was searched for").nth(1).unwrap();
+    assert!(
+        presets.contains("tuned and whitened is shown: 33.3 % against 60.0 %, -26.7 points"),
+        "{presets}"
+    );
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What was found, in sentences.
 
-use super::cast::{description, line};
+use super::cast::{SHIPPED, description, line};
 use super::document::{Block, Finding};
 use super::reading::{FamilyContrast, Reading};
 use super::words::{
     capitalised, count, gap, listed, milliseconds, p_equals, range, signed, signed_with_interval, times,
     worth,
 };
-use crate::{Contrast, DEFAULT_RESAMPLES, Interval, Measure, Outcome, PARTS, Protocol, REFERENCES};
+use crate::{Contrast, DEFAULT_RESAMPLES, Interval, Measure, Outcome, PARTS, Protocol, REFERENCES, TUNED};
 
 /// Rankings that take as many disturbed copies of the query as the method, and no fitting.
 const CONTROLS: [&str; 2] = ["best-copy", "views-copies"];
@@ -21,6 +21,7 @@ pub(super) fn verdict(reading: &Reading<'_>) -> Vec<Block> {
     let groups = [
         ("What the names mean", names(reading)),
         ("Against the references", references),
+        ("The preset as it is shipped, and a preset that was searched for", presets(reading)),
         ("By kind of disturbance", by_family(reading)),
         ("What each part of the method adds", parts(reading, |second| !CONTROLS.contains(&second))),
         (
@@ -172,6 +173,15 @@ fn against_references(reading: &Reading<'_>) -> (Vec<Finding>, Vec<String>) {
         }
     }
     (findings, missing)
+}
+
+/// How presets that took part beside the method stand against the references.
+fn presets(reading: &Reading<'_>) -> Vec<Finding> {
+    let others = [SHIPPED, TUNED].into_iter().filter(|name| reading.cast.method.as_deref() != Some(*name));
+    let contrasts = others.flat_map(|name| {
+        REFERENCES.into_iter().filter_map(move |reference| reading.contrast(name, reference))
+    });
+    contrasts.map(|contrast| sentence(reading, contrast)).collect()
 }
 
 /// `tmm finds the original first in 71.3 % of the queries, 13.2 points more than whitened (...)`.
