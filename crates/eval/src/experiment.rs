@@ -72,7 +72,7 @@ pub enum Suite {
     /// The common corruptions, with few rankings.
     Corruptions,
     /// The paper's ablations (figures 7a to 7c): kinds of trigger, layers, epochs, blends and modes, every candidate
-    /// through the network: half a minute a query on two cores.
+    /// through the network: a minute a query on two cores.
     Ablations,
     /// Attacks by gradient, with few rankings, one of which runs every candidate through the network.
     Attacks,
