@@ -5,6 +5,7 @@ use datasets::Disturbance;
 use plugin_api::{Image, SplitMix64};
 use serde::{Deserialize, Serialize};
 
+use crate::stored_as_text::stored_as_text;
 use crate::{Corruption, EvalError, Severity};
 
 /// What happens to a query's image before it is searched for. Written as on the command line: `clean`,
@@ -161,19 +162,7 @@ impl FromStr for Condition {
     }
 }
 
-impl TryFrom<String> for Condition {
-    type Error = EvalError;
-
-    fn try_from(text: String) -> Result<Self, EvalError> {
-        text.parse()
-    }
-}
-
-impl From<Condition> for String {
-    fn from(condition: Condition) -> Self {
-        condition.to_string()
-    }
-}
+stored_as_text!(Condition);
 
 #[cfg(test)]
 mod tests {

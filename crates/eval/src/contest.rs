@@ -67,7 +67,7 @@ impl Contestant {
     }
 
     /// The method in these views with these settings: `name=value`, where numbers are numbers.
-    fn tmm(name: &str, views: &[&str], settings: &[&str]) -> Self {
+    pub(crate) fn tmm(name: &str, views: &[&str], settings: &[&str]) -> Self {
         let views = views.iter().filter_map(|view| view.parse().ok()).collect();
         let parameters: BTreeMap<String, Setting> = settings
             .iter()

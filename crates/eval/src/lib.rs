@@ -24,6 +24,7 @@ mod record;
 mod report;
 mod run;
 mod statistics;
+mod stored_as_text;
 mod subject;
 mod summary;
 mod tune;

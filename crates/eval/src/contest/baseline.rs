@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use vision::Layer;
 
 use crate::EvalError;
+use crate::stored_as_text::stored_as_text;
 
 /// A ranking that the method is compared with, on all exemplars. Written by its [`Baseline::name`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -136,19 +137,7 @@ impl FromStr for Baseline {
     }
 }
 
-impl TryFrom<String> for Baseline {
-    type Error = EvalError;
-
-    fn try_from(text: String) -> Result<Self, EvalError> {
-        text.parse()
-    }
-}
-
-impl From<Baseline> for String {
-    fn from(baseline: Baseline) -> Self {
-        baseline.to_string()
-    }
-}
+stored_as_text!(Baseline);
 
 /// What of a query a baseline compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use tmm::{
 use vision::{Model, Pixels};
 
 use crate::EvalError;
+use crate::stored_as_text::stored_as_text;
 
 /// Exemplars that a global trigger is fitted to, at most, and updates of it. This project's choice: the loss is flat
 /// by then.
@@ -133,19 +134,7 @@ impl FromStr for ViewRecipe {
     }
 }
 
-impl TryFrom<String> for ViewRecipe {
-    type Error = EvalError;
-
-    fn try_from(text: String) -> Result<Self, EvalError> {
-        text.parse()
-    }
-}
-
-impl From<ViewRecipe> for String {
-    fn from(recipe: ViewRecipe) -> Self {
-        recipe.to_string()
-    }
-}
+stored_as_text!(ViewRecipe);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! The settings that a search tries.
 
-use crate::contest::{Contestant, Setting, TmmWay, ViewRecipe, Way};
+use crate::contest::Contestant;
 use crate::random::{Random, Use};
 
 /// Views that a trial may have, each with its chance in tenths: those that the first measurements of the method named.
@@ -35,8 +35,8 @@ const VALUES: [(&str, &[&str]); 9] = [
 /// query, and a dummy class in the same views.
 pub(super) fn trial(seed: u64, number: usize) -> Contestant {
     match number {
-        0 => tmm("views-copies", &KNOWN, &[("mode", "views"), ("positives", "16")]),
-        1 => tmm("tmm", &KNOWN, &[("mode", "shared"), ("positives", "16")]),
+        0 => Contestant::tmm("views-copies", &KNOWN, &["preset=default", "mode=views", "positives=16"]),
+        1 => Contestant::tmm("tmm", &KNOWN, &["preset=default", "mode=shared", "positives=16"]),
         _ => drawn(seed, number),
     }
 }
@@ -63,24 +63,17 @@ fn drawn(seed: u64, number: usize) -> Contestant {
         "ewc" => mode == "shared" && is_raw,
         _ => mode == "shared",
     };
-    let mut chosen = vec![("mode", mode)];
-    chosen.extend(drawn.into_iter().filter(|(name, _)| matters(name)));
-    tmm(&format!("trial-{number:03}"), &views, &chosen)
-}
-
-fn tmm(name: &str, views: &[&str], settings: &[(&str, &str)]) -> Contestant {
-    let settings = settings.iter().chain(&[("preset", "default")]);
-    let way = TmmWay {
-        views: views.iter().filter_map(|view| view.parse::<ViewRecipe>().ok()).collect(),
-        parameters: settings.map(|(name, value)| ((*name).to_owned(), Setting::of(value))).collect(),
-        minus_prior: false,
-    };
-    Contestant { name: name.to_owned(), way: Way::Tmm(way) }
+    let chosen =
+        drawn.into_iter().filter(|(name, _)| matters(name)).chain([("preset", "default"), ("mode", mode)]);
+    let chosen: Vec<String> = chosen.map(|(name, value)| format!("{name}={value}")).collect();
+    let chosen: Vec<&str> = chosen.iter().map(String::as_str).collect();
+    Contestant::tmm(&format!("trial-{number:03}"), &views, &chosen)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contest::{Setting, ViewRecipe, Way};
 
     #[test]
     fn every_trial_can_be_run_and_is_the_same_again() {
