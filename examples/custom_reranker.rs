@@ -4,8 +4,8 @@
 
 use std::time::Instant;
 
-use plugin_api::conformance::{MemoryExemplar, MemorySource, check_reranker};
-use plugin_api::{
+use lookalike_plugin_api::conformance::{MemoryExemplar, MemorySource, check_reranker};
+use lookalike_plugin_api::{
     Budget, Completion, ExemplarSource, FeatureRows, Image, ParameterKind, ParameterSpec, ParameterValue,
     Parameters, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, StageTiming, View,
     order_by_score,
@@ -86,7 +86,7 @@ fn main() -> anyhow::Result<()> {
     let exemplars = [10, 250, 120, 90, 200]
         .into_iter()
         .map(|level| Ok(MemoryExemplar { image: grey(level)?, label: None }))
-        .collect::<Result<Vec<_>, plugin_api::ImageError>>()?;
+        .collect::<Result<Vec<_>, lookalike_plugin_api::ImageError>>()?;
     let rows = FeatureRows::new(1, (0..5_u8).map(f32::from).collect())?;
     let source = MemorySource::new(exemplars, rows)?;
 

@@ -9,18 +9,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use datasets::{Disturbance, GlyphSet};
-use lookalike::{Database, StoreConfig, encode_png};
-use server::ServerConfig;
-use server::proto::ingest_request::Message;
-use server::proto::lookalike_client::LookalikeClient;
-use server::proto::{
+use lookalike_datasets::{Disturbance, GlyphSet};
+use lookalike_engine::{Database, StoreConfig, encode_png};
+use lookalike_server::ServerConfig;
+use lookalike_server::proto::ingest_request::Message;
+use lookalike_server::proto::lookalike_client::LookalikeClient;
+use lookalike_server::proto::{
     CreateCollectionRequest, IngestImage, IngestRequest, IngestStart, Rerank, SearchRequest,
 };
-use tmm::{TmmConfig, TmmReranker};
+use lookalike_tmm::{TmmConfig, TmmReranker};
+use lookalike_vision::{ComputeConfig, Model};
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
-use vision::{ComputeConfig, Model};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -36,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
     let address = format!("http://{}", listener.local_addr()?);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let database = Arc::new(database(&folder.path().join("glyphs.db"))?);
-    let running = tokio::spawn(server::serve(listener, database, ServerConfig::default(), async {
+    let running = tokio::spawn(lookalike_server::serve(listener, database, ServerConfig::default(), async {
         // Either the client says so, or it is gone; both end the server.
         stopped.await.unwrap_or_default();
     }));

@@ -8,18 +8,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datasets::{Disturbance, GlyphSet, SampleImage, Samples};
-use lookalike::plugin_api::{Budget, Image};
-use lookalike::{Answer, Database, IngestItem, ItemImage, Query, Rerank, StoreConfig, TagValue, decode};
-use tmm::{TmmConfig, TmmReranker};
-use vision::{ComputeConfig, Model};
+use lookalike_datasets::{Disturbance, GlyphSet, SampleImage, Samples};
+use lookalike_engine::plugin_api::{Budget, Image};
+use lookalike_engine::{
+    Answer, Database, IngestItem, ItemImage, Query, Rerank, StoreConfig, TagValue, decode,
+};
+use lookalike_tmm::{TmmConfig, TmmReranker};
+use lookalike_vision::{ComputeConfig, Model};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (weights, images, query) = match arguments.as_slice() {
         [weights, folder, query] => {
             let query = decode(&std::fs::read(query)?)?.image;
-            (PathBuf::from(weights), datasets::image_folder(Path::new(folder))?, query)
+            (PathBuf::from(weights), lookalike_datasets::image_folder(Path::new(folder))?, query)
         }
         _ => shipped(),
     };
@@ -60,7 +62,7 @@ fn main() -> anyhow::Result<()> {
 fn shipped() -> (PathBuf, Samples, Image) {
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/assets/glyphs.safetensors");
     let query = Disturbance::Brightness(0.6).apply(&GlyphSet::new(1).glyph(42).image, 1);
-    (weights, datasets::glyphs(1, 1000), query)
+    (weights, lookalike_datasets::glyphs(1, 1000), query)
 }
 
 fn show(ranking: &str, answer: &Answer) {

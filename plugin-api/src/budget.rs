@@ -26,7 +26,7 @@ impl CancelFlag {
 /// # Examples
 ///
 /// ```
-/// use plugin_api::{Budget, Completion};
+/// use lookalike_plugin_api::{Budget, Completion};
 ///
 /// let budget = Budget::unlimited().with_step_limit(2);
 /// assert_eq!(budget.spend(1), None);

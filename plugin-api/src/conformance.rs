@@ -10,9 +10,9 @@
 //! # Examples
 //!
 //! ```
-//! use plugin_api::conformance::{MemoryExemplar, MemorySource, check_reranker};
-//! use plugin_api::{FeatureRows, Image, Parameters, RerankJob};
-//! # use plugin_api::*;
+//! use lookalike_plugin_api::conformance::{MemoryExemplar, MemorySource, check_reranker};
+//! use lookalike_plugin_api::{FeatureRows, Image, Parameters, RerankJob};
+//! # use lookalike_plugin_api::*;
 //! # struct Brightest(RerankerDescription);
 //! # impl Reranker for Brightest {
 //! #     fn describe(&self) -> &RerankerDescription { &self.0 }

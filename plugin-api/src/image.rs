@@ -9,12 +9,12 @@ pub const MAX_IMAGE_SIDE: usize = 4096;
 /// # Examples
 ///
 /// ```
-/// use plugin_api::Image;
+/// use lookalike_plugin_api::Image;
 ///
 /// let image = Image::new(2, 3, 1, vec![0, 50, 100, 150, 200, 250])?;
 /// assert_eq!((image.height(), image.width(), image.channels()), (2, 3, 1));
 /// assert_eq!(image.samples()[5], 250);
-/// # Ok::<(), plugin_api::ImageError>(())
+/// # Ok::<(), lookalike_plugin_api::ImageError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Image {

@@ -6,7 +6,7 @@
 /// # Examples
 ///
 /// ```
-/// let mut random = plugin_api::SplitMix64::new(1_234_567);
+/// let mut random = lookalike_plugin_api::SplitMix64::new(1_234_567);
 /// assert_eq!(random.bits(), 6_457_827_717_110_365_317);
 /// assert_eq!(random.bits(), 3_203_168_211_198_807_973);
 /// ```

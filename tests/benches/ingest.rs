@@ -1,7 +1,7 @@
 //! Is an ingest bound by the network? The bare forward pass, embedding (preparing the images too), and the whole
 //! ingest (encoding and storing too) over the same images.
 //!
-//! `cargo bench -p tests --bench ingest [-- IMAGES]`; needs the MNIST files and weights beside the project and says
+//! `cargo bench -p lookalike-tests --bench ingest [-- IMAGES]`; needs the MNIST files and weights beside the project and says
 //! so where they are absent. Prints one line per stage, `stage/images`, with its ratio to the forward pass. The three take
 //! turns over
 //! slices of the images, because a shared machine's speed drifts.
@@ -12,9 +12,9 @@ mod digits;
 use std::time::{Duration, Instant};
 
 use digits::Digits;
-use lookalike::{Database, IngestItem, ItemImage, StoreConfig};
-use plugin_api::{Budget, Embedder, Image};
-use vision::Pixels;
+use lookalike_engine::{Database, IngestItem, ItemImage, StoreConfig};
+use lookalike_plugin_api::{Budget, Embedder, Image};
+use lookalike_vision::Pixels;
 
 /// Images that each of the three handles before it is the next one's turn.
 const SLICE: usize = 12_000;

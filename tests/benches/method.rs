@@ -1,6 +1,6 @@
 //! What a query by the method costs over the whole of MNIST, in every mode.
 //!
-//! `cargo bench -p tests --bench method [-- IMAGES]`; needs the MNIST files and weights beside the project and says so
+//! `cargo bench -p lookalike-tests --bench method [-- IMAGES]`; needs the MNIST files and weights beside the project and says so
 //! where they are absent. Prints one line per measurement:
 //!
 //! - `shared/N`, `views/N`: one query over all stored rows, and its stages;
@@ -20,12 +20,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use digits::Digits;
-use lookalike::{
+use lookalike_engine::{
     Answer, Candidates, Collection, Database, IngestItem, ItemImage, Query, Rerank, StoreConfig,
 };
-use plugin_api::{Budget, CancelFlag, Image, ParameterValue, Parameters, RankingStatus};
-use tmm::{Blend, StoredTrigger, TmmConfig, TmmReranker, TmmView, Transformation, TriggerStart};
-use vision::{Model, Pixels};
+use lookalike_plugin_api::{Budget, CancelFlag, Image, ParameterValue, Parameters, RankingStatus};
+use lookalike_tmm::{Blend, StoredTrigger, TmmConfig, TmmReranker, TmmView, Transformation, TriggerStart};
+use lookalike_vision::{Model, Pixels};
 
 /// Queries of each measurement.
 const QUERIES: usize = 9;

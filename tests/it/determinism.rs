@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 
-use datasets::{Disturbance, GlyphSet};
-use lookalike::{Candidates, Collection, Database, Metric, Query, Rerank, StoreConfig};
-use plugin_api::{Budget, Image, ParameterValue, Parameters, RankingStatus};
+use lookalike_datasets::{Disturbance, GlyphSet};
+use lookalike_engine::{Candidates, Collection, Database, Metric, Query, Rerank, StoreConfig};
+use lookalike_plugin_api::{Budget, Image, ParameterValue, Parameters, RankingStatus};
+use lookalike_tmm::{Blend, StoredTrigger, TmmConfig, TmmReranker, TmmView, Transformation, TriggerStart};
+use lookalike_vision::{ComputeConfig, Model};
 use tempfile::TempDir;
-use tmm::{Blend, StoredTrigger, TmmConfig, TmmReranker, TmmView, Transformation, TriggerStart};
-use vision::{ComputeConfig, Model};
 
 use crate::support::item;
 

@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use datasets::GlyphSet;
-use lookalike::{Answer, Candidates, Collection, Database, Metric, Query, Rerank, StoreConfig};
-use plugin_api::{Budget, Image, ParameterValue, Parameters, RankingStatus};
+use lookalike_datasets::GlyphSet;
+use lookalike_engine::{Answer, Candidates, Collection, Database, Metric, Query, Rerank, StoreConfig};
+use lookalike_plugin_api::{Budget, Image, ParameterValue, Parameters, RankingStatus};
+use lookalike_tmm::TmmReranker;
+use lookalike_vision::{ComputeConfig, Model};
 use tempfile::TempDir;
-use tmm::TmmReranker;
-use vision::{ComputeConfig, Model};
 
 use crate::support::{exact, item};
 

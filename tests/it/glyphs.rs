@@ -4,13 +4,15 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 
-use datasets::{Disturbance, GlyphSet};
-use lookalike::{Answer, Candidates, Collection, Database, Metric, Query, Rerank, SearchError, StoreConfig};
-use plugin_api::{
+use lookalike_datasets::{Disturbance, GlyphSet};
+use lookalike_engine::{
+    Answer, Candidates, Collection, Database, Metric, Query, Rerank, SearchError, StoreConfig,
+};
+use lookalike_plugin_api::{
     Artifact, Budget, CancelFlag, Completion, Image, ParameterValue, Parameters, RankingStatus,
 };
-use tmm::TmmReranker;
-use vision::{ComputeConfig, Model};
+use lookalike_tmm::TmmReranker;
+use lookalike_vision::{ComputeConfig, Model};
 
 use crate::support::{exact, item};
 

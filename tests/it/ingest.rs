@@ -3,11 +3,11 @@
 use std::fs;
 use std::sync::Arc;
 
-use lookalike::{
+use lookalike_engine::{
     Database, DecodeError, IngestItem, ItemImage, Metric, OpenError, Query, RefusalReason, StoreConfig,
     encode_png,
 };
-use plugin_api::{Budget, CancelFlag, Completion};
+use lookalike_plugin_api::{Budget, CancelFlag, Completion};
 
 use crate::support::{Samples, collection_of, item, strip};
 
@@ -126,7 +126,8 @@ fn a_search_during_an_ingest_sees_whole_batches() {
     let seen = collection.clone();
     let query = Query { hits: 2000, metric: Metric::L2, ..Query::decoded(strip(&[0, 0])) };
     let mut sizes = Vec::new();
-    let mut watch = |_: &lookalike::IngestProgress| sizes.push(seen.search(&query).unwrap().hits.len());
+    let mut watch =
+        |_: &lookalike_engine::IngestProgress| sizes.push(seen.search(&query).unwrap().hits.len());
     collection.ingest(items, &Budget::unlimited(), &mut watch).unwrap();
     assert_eq!(sizes, [256, 512, 768, 1024]);
 }

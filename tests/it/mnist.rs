@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use datasets::{SampleImage, Split, mnist};
-use lookalike::{
+use lookalike_datasets::{SampleImage, Split, mnist};
+use lookalike_engine::{
     Candidates, Collection, Database, IngestItem, ItemImage, Metric, Query, Rerank, StoreConfig,
 };
-use plugin_api::{Budget, Image, ParameterValue, Parameters, RankingStatus};
-use tmm::TmmReranker;
-use vision::{ComputeConfig, Device, Model, ModelManifest};
+use lookalike_plugin_api::{Budget, Image, ParameterValue, Parameters, RankingStatus};
+use lookalike_tmm::TmmReranker;
+use lookalike_vision::{ComputeConfig, Device, Model, ModelManifest};
 
 use crate::support::{exact, shared};
 
@@ -92,7 +92,7 @@ fn reranked(
     digit: &Image,
     candidates: Candidates,
     trigger_steps: f64,
-) -> lookalike::Answer {
+) -> lookalike_engine::Answer {
     let parameters = Parameters([("trigger_steps".to_owned(), ParameterValue::Number(trigger_steps))].into());
     let rerank = Some(Rerank { candidates, parameters, ..Rerank::new("tmm") });
     let answer = collection.search(&Query { rerank, ..Query::decoded(digit.clone()) }).unwrap();
@@ -101,7 +101,7 @@ fn reranked(
 }
 
 /// At least six of the ten neighbours bear the digit's own label.
-fn assert_agrees(answer: &lookalike::Answer, label: &str) {
+fn assert_agrees(answer: &lookalike_engine::Answer, label: &str) {
     let same = answer.hits.iter().filter(|hit| hit.label.as_deref() == Some(label)).count();
     assert!(same >= 6, "{same} of {} neighbours are a {label}", answer.hits.len());
 }

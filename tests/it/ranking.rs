@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use lookalike::{
+use lookalike_engine::{
     Database, Direction, Filter, IngestItem, ItemImage, Metric, Query, SearchError, StoreConfig, TagValue,
 };
-use plugin_api::{Budget, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image};
+use lookalike_plugin_api::{Budget, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
 use crate::support::{collection_of, shared, strip};
 
-fn keys(answer: &lookalike::Answer) -> Vec<&str> {
+fn keys(answer: &lookalike_engine::Answer) -> Vec<&str> {
     answer.hits.iter().map(|hit| hit.key.as_str()).collect()
 }
 
@@ -36,7 +36,7 @@ proptest! {
                 Direction::SmallerIsNearer => pair[0] <= pair[1],
             });
             prop_assert!(in_order, "{found:?}");
-            let lookalike::QueryImage::Decoded(image) = &query.image else { unreachable!() };
+            let lookalike_engine::QueryImage::Decoded(image) = &query.image else { unreachable!() };
             for hit in &answer.hits {
                 let expected = by_hand(metric, image.samples(), &rows[hit.id as usize]);
                 let score = f64::from(hit.stages[0].score);
@@ -209,7 +209,7 @@ fn whitened_by_hand(features: &[f32], query: &[f32]) -> Vec<f64> {
     let scale = 1.0 / (rows.len() - 1) as f64;
     lower.iter_mut().flatten().for_each(|v| *v *= scale);
     let spread = (0..dimension).map(|i| lower[i][i]).sum::<f64>() / dimension as f64;
-    (0..dimension).for_each(|i| lower[i][i] += lookalike::SHRINK * spread);
+    (0..dimension).for_each(|i| lower[i][i] += lookalike_engine::SHRINK * spread);
     for i in 0..dimension {
         for j in 0..=i {
             let (above, this) = lower.split_at_mut(i);

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lookalike::{Collection, Database, IngestItem, ItemImage, StoreConfig};
-use plugin_api::{Budget, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image};
-use tmm::{Mode, TmmConfig};
+use lookalike_engine::{Collection, Database, IngestItem, ItemImage, StoreConfig};
+use lookalike_plugin_api::{Budget, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image};
+use lookalike_tmm::{Mode, TmmConfig};
 
 /// The folder of data or models beside the project, if it is there; says so if not.
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Edges between our crates, complete. A new one is a decision: change the table and crates/ARCHITECTURE.md.
+/// Edges between our crates, complete. A new one is a decision: change the table and crates/ARCHITECTURE.md. Packages
+/// stand here without the "lookalike-" that begins their names on a registry.
 const EDGES: [(&str, &[&str]); 9] = [
     ("plugin-api", &[]),
     ("vision", &["plugin-api"]),
     ("store", &["plugin-api"]),
     ("datasets", &["plugin-api"]),
     ("tmm", &["plugin-api", "vision"]),
-    ("lookalike", &["plugin-api", "store"]),
-    ("eval", &["datasets", "lookalike", "plugin-api", "tmm", "vision"]),
-    ("server", &["lookalike"]),
-    ("lookalike-cli", &["datasets", "eval", "lookalike", "plugin-api", "server", "store", "tmm", "vision"]),
+    ("engine", &["plugin-api", "store"]),
+    ("eval", &["datasets", "engine", "plugin-api", "tmm", "vision"]),
+    ("server", &["engine"]),
+    ("cli", &["datasets", "engine", "eval", "plugin-api", "server", "store", "tmm", "vision"]),
 ];
 
 /// Packages that only some of our crates may name.
@@ -22,10 +23,10 @@ const RESERVED: [(&str, &[&str]); 7] = [
     ("sled", &["store"]),
     ("burn", &["vision"]),
     ("burn-tch", &["vision"]),
-    ("tonic", &["server", "lookalike-cli", "examples"]),
-    ("tokio", &["server", "lookalike-cli", "examples"]),
-    ("anyhow", &["lookalike-cli", "examples"]),
-    ("clap", &["lookalike-cli"]),
+    ("tonic", &["server", "cli", "examples"]),
+    ("tokio", &["server", "cli", "examples"]),
+    ("anyhow", &["cli", "examples"]),
+    ("clap", &["cli"]),
 ];
 
 const TOP_LEVEL: [&str; 8] =
@@ -36,6 +37,7 @@ fn root() -> PathBuf {
 }
 
 struct Manifest {
+    /// Without the prefix of our packages.
     name: String,
     folder: PathBuf,
     dependencies: BTreeSet<String>,
@@ -51,14 +53,28 @@ fn manifests() -> Vec<Manifest> {
 fn read_manifest(folder: &Path) -> Manifest {
     let text = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
     let manifest: toml::Table = text.parse().unwrap();
-    let name = manifest["package"]["name"].as_str().unwrap().to_owned();
+    let package = manifest["package"]["name"].as_str().unwrap();
     // Tests may use what they like; what is shipped may not.
     let dependencies = ["dependencies", "build-dependencies"]
         .into_iter()
         .filter_map(|section| manifest.get(section)?.as_table())
-        .flat_map(|section| section.keys().cloned())
+        .flat_map(|section| section.keys().map(|package| short(package)))
         .collect();
-    Manifest { name, folder: folder.to_owned(), dependencies }
+    Manifest { name: short(package), folder: folder.to_owned(), dependencies }
+}
+
+fn short(package: &str) -> String {
+    package.strip_prefix("lookalike-").unwrap_or(package).to_owned()
+}
+
+#[test]
+fn our_packages_share_a_prefix_that_a_registry_knows_them_by() {
+    for folder in manifests().into_iter().map(|manifest| manifest.folder) {
+        let manifest: toml::Table = fs::read_to_string(folder.join("Cargo.toml")).unwrap().parse().unwrap();
+        let package = manifest["package"]["name"].as_str().unwrap();
+        let expected = format!("lookalike-{}", folder.file_name().unwrap().to_str().unwrap());
+        assert_eq!(package, expected, "in {}", folder.display());
+    }
 }
 
 #[test]
@@ -118,7 +134,7 @@ fn the_top_level_holds_only_what_was_agreed() {
 
 #[test]
 fn libraries_read_no_environment_and_spawn_no_unsafe() {
-    for manifest in manifests().into_iter().filter(|m| m.name != "lookalike-cli" && m.name != "examples") {
+    for manifest in manifests().into_iter().filter(|m| m.name != "cli" && m.name != "examples") {
         for file in rust_files(&manifest.folder.join("src")) {
             let text = fs::read_to_string(&file).unwrap();
             let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use lookalike::plugin_api::{Artifact, StageTiming};
-use lookalike::{Answer, Direction, Hit};
+use lookalike_engine::plugin_api::{Artifact, StageTiming};
+use lookalike_engine::{Answer, Direction, Hit};
 use serde::Serialize;
 
 use crate::get::tags;

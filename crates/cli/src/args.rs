@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use lookalike::{DuplicatePolicy, StoreConfig, WriteMode};
+use lookalike_engine::{DuplicatePolicy, StoreConfig, WriteMode};
+use lookalike_vision::{Device, Precision};
 use serde::Deserialize;
-use vision::{Device, Precision};
 
 use crate::ingest::Tag;
 use crate::ranking::Rankings;
@@ -318,7 +318,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "KIND=SIZE")]
     pub(crate) disturb: Vec<Disturb>,
     /// Neighbours per ranking
-    #[arg(long, value_name = "K", default_value_t = lookalike::DEFAULT_HITS)]
+    #[arg(long, value_name = "K", default_value_t = lookalike_engine::DEFAULT_HITS)]
     pub(crate) hits: usize,
     /// Rankings: l2, cosine, whitened, tmm, or all [default: whitened; with --html all]
     #[arg(long, value_name = "NAME,...")]
@@ -327,7 +327,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) views: Vec<String>,
     /// Candidates that tmm scores, the best by the whitened metric
-    #[arg(long, value_name = "M", default_value_t = lookalike::DEFAULT_CANDIDATES)]
+    #[arg(long, value_name = "M", default_value_t = lookalike_engine::DEFAULT_CANDIDATES)]
     pub(crate) shortlist: usize,
     /// Let tmm score everything that passes the filter
     #[arg(long, conflicts_with = "shortlist")]

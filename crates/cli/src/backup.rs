@@ -3,9 +3,9 @@
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use lookalike::{ArchiveReport, StoreConfig};
+use lookalike_engine::{ArchiveReport, StoreConfig};
+use lookalike_store::Store;
 use serde::Serialize;
-use store::Store;
 
 use crate::Ending;
 use crate::args::{BackupArgs, GlobalArgs};

@@ -1,8 +1,8 @@
 //! `lookalike compact`: collections copied into new files without what was deleted and replaced.
 
-use lookalike::StoreConfig;
+use lookalike_engine::StoreConfig;
+use lookalike_store::Store;
 use serde::Serialize;
-use store::Store;
 
 use crate::Ending;
 use crate::args::{CompactArgs, GlobalArgs};

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ::datasets::{Digest, Packing, SOURCES, Source, SourceFile, source};
 use anyhow::Context;
+use lookalike_datasets::{Digest, Packing, SOURCES, Source, SourceFile, source};
 use serde::Serialize;
 
 use crate::Ending;

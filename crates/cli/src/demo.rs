@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use datasets::GlyphSet;
-use lookalike::plugin_api::{Budget, ParameterValue, Parameters};
-use lookalike::{
+use lookalike_datasets::GlyphSet;
+use lookalike_engine::plugin_api::{Budget, ParameterValue, Parameters};
+use lookalike_engine::{
     Answer, Candidates, Collection, DEFAULT_CANDIDATES, Database, IngestItem, IngestReport, Query,
     StoreConfig,
 };
-use vision::Model;
+use lookalike_vision::Model;
 
 use crate::Ending;
 use crate::args::{DemoArgs, GlobalArgs};
@@ -96,12 +96,13 @@ impl Home {
 
 fn store(collection: &Collection, count: u64) -> anyhow::Result<IngestReport> {
     let mut progress = Progress::new("store", "glyphs", Some(count));
-    let items = datasets::glyphs(GLYPH_SEED, count).filter_map(Result::ok).map(|sample| IngestItem {
-        image: item_image(sample.image),
-        key: sample.key,
-        label: sample.label,
-        tags: sample.tags.into_iter().map(|(name, value)| (name, tag_value(&value))).collect(),
-    });
+    let items =
+        lookalike_datasets::glyphs(GLYPH_SEED, count).filter_map(Result::ok).map(|sample| IngestItem {
+            image: item_image(sample.image),
+            key: sample.key,
+            label: sample.label,
+            tags: sample.tags.into_iter().map(|(name, value)| (name, tag_value(&value))).collect(),
+        });
     let report = collection.ingest(items, &Budget::unlimited(), &mut |now| progress.at(now.settled))?;
     anyhow::ensure!(report.refused == 0, "{} glyphs were refused by the database", report.refused);
     Ok(report)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::Context;
-use lookalike::plugin_api::{Budget, ExemplarId};
-use lookalike::{Collection, DuplicateReport};
+use lookalike_engine::plugin_api::{Budget, ExemplarId};
+use lookalike_engine::{Collection, DuplicateReport};
 use serde::Serialize;
 
 use crate::Ending;

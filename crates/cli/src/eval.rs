@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
-use eval::{
+use lookalike_eval::{
     Contestant, Experiment, Preset, Protocol, RunFolder, RunProgress, Subject, Suite, TUNED, Tuning, Way,
     write_report,
 };
+use lookalike_vision::Model;
 use serde::de::DeserializeOwned;
-use vision::Model;
 
 use self::images::Images;
 use self::told::{CompareReport, RunReport, TuneReport};
@@ -78,7 +78,7 @@ fn run_experiment(args: &EvalRunArgs, global: &GlobalArgs, output: Output) -> an
     }
     let subject = draw(&images, &args.subject.images, &experiment)?;
     let folder = RunFolder::new(&args.out);
-    eval::run(&folder, &model, &subject, &experiment, &mut told(output, start))?;
+    lookalike_eval::run(&folder, &model, &subject, &experiment, &mut told(output, start))?;
     let written = write_report(&folder, Some(&subject))?;
     let seconds = start.elapsed().as_secs_f64();
     output.report(&RunReport::of(&written, Some(seconds)))?;
@@ -102,7 +102,7 @@ fn report(args: &EvalReportArgs, output: Output) -> anyhow::Result<Ending> {
 
 fn compare(args: &EvalCompareArgs, output: Output) -> anyhow::Result<Ending> {
     let [before, after] = [&args.before, &args.after].map(RunFolder::new);
-    let comparison = eval::compare(&before, &after)?;
+    let comparison = lookalike_eval::compare(&before, &after)?;
     output.report(&CompareReport { markdown: comparison.to_string() })?;
     Ok(Ending::Done)
 }
@@ -119,7 +119,7 @@ fn tune(args: &EvalTuneArgs, global: &GlobalArgs, output: Output) -> anyhow::Res
     tuning.validate()?;
     let grounds = sets::grounds(args, &tuning.experiment(), global)?;
     let folder = RunFolder::new(&args.out);
-    let preset = eval::tune(&folder, &grounds, &tuning, &mut told(output, start))?;
+    let preset = lookalike_eval::tune(&folder, &grounds, &tuning, &mut told(output, start))?;
     output.report(&TuneReport::of(&preset, &args.out, start.elapsed().as_secs_f64()))?;
     Ok(Ending::Done)
 }

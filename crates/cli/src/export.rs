@@ -2,8 +2,8 @@
 
 use std::io::BufWriter;
 
-use lookalike::ExportOptions;
-use lookalike::plugin_api::Budget;
+use lookalike_engine::ExportOptions;
+use lookalike_engine::plugin_api::Budget;
 use serde::Serialize;
 
 use crate::Ending;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use lookalike::{Record, TagValue};
+use lookalike_engine::{Record, TagValue};
 use serde::Serialize;
 
 use crate::Ending;

@@ -7,8 +7,8 @@ mod picture;
 
 use std::fmt::Write;
 
-use lookalike::plugin_api::{Artifact, ExemplarId, RankingStatus};
-use lookalike::{Answer, Collection, Hit, decode};
+use lookalike_engine::plugin_api::{Artifact, ExemplarId, RankingStatus};
+use lookalike_engine::{Answer, Collection, Hit, decode};
 
 use crate::answer::{deciding_score, nearer, notes, numbers, score};
 use crate::html::picture::Picture;

@@ -3,8 +3,8 @@
 use std::fs::File;
 
 use anyhow::Context;
-use lookalike::ImportError;
-use lookalike::plugin_api::Budget;
+use lookalike_engine::ImportError;
+use lookalike_engine::plugin_api::Budget;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, ImportArgs};

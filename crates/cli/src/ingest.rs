@@ -6,9 +6,9 @@ use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context;
-use datasets::{DatasetError, ParquetColumns, Sample, SampleImage, Samples};
-use lookalike::plugin_api::Budget;
-use lookalike::{IngestItem, IngestOptions, IngestReport, MAX_REFUSALS_KEPT, TagValue};
+use lookalike_datasets::{DatasetError, ParquetColumns, Sample, SampleImage, Samples};
+use lookalike_engine::plugin_api::Budget;
+use lookalike_engine::{IngestItem, IngestOptions, IngestReport, MAX_REFUSALS_KEPT, TagValue};
 use serde::Serialize;
 
 use crate::Ending;
@@ -79,7 +79,7 @@ impl Input {
         let mut input = Self { samples: Box::new(std::iter::empty()), length: Some(0), skipped: 0 };
         for path in paths {
             let many = if path.is_dir() {
-                Some(datasets::image_folder(path)?)
+                Some(lookalike_datasets::image_folder(path)?)
             } else {
                 Archive::of(path).map(|archive| archive.open(path)).transpose()?
             };
@@ -125,8 +125,8 @@ impl Archive {
 
     fn open(self, path: &Path) -> Result<Samples, DatasetError> {
         match self {
-            Self::Tar => datasets::tar_images(path, ""),
-            Self::Parquet => datasets::parquet_images(path, &ParquetColumns::default()),
+            Self::Tar => lookalike_datasets::tar_images(path, ""),
+            Self::Parquet => lookalike_datasets::parquet_images(path, &ParquetColumns::default()),
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lookalike::{Database, StoreConfig};
+use lookalike_engine::{Database, StoreConfig};
+use lookalike_vision::Model;
 use serde::Serialize;
-use vision::Model;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, InitArgs};

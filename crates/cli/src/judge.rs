@@ -4,7 +4,7 @@ mod endpoint;
 mod report;
 
 use anyhow::Context;
-use eval::{
+use lookalike_eval::{
     Docket, Judge as _, JudgeError, Judgement, Limits, Matchup, Prices, RunFolder, Stop, Subject,
     latent_judgement,
 };

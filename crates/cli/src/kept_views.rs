@@ -10,8 +10,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use lookalike_tmm::{Blend, StoredTrigger, TmmView, Transformation};
 use serde::{Deserialize, Serialize};
-use tmm::{Blend, StoredTrigger, TmmView, Transformation};
 
 use crate::whole_file;
 

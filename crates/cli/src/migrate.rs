@@ -1,8 +1,8 @@
 //! `lookalike migrate`: a database of an older format in the present one.
 
-use lookalike::{StoreConfig, StoreError, migrate};
+use lookalike_engine::{StoreConfig, StoreError, migrate};
+use lookalike_store::Store;
 use serde::Serialize;
-use store::Store;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, MigrateArgs};

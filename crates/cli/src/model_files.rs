@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::Context;
-use vision::{ComputeConfig, Model, ModelManifest};
+use lookalike_vision::{ComputeConfig, Model, ModelManifest};
 
 use crate::args::ManifestArgs;
 use crate::source::InputSize;

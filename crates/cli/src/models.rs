@@ -14,11 +14,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use lookalike::ModelRole;
-use lookalike::plugin_api::Fingerprint;
-use store::{Catalog, Store};
-use tmm::{TmmView, Transformation};
-use vision::{ComputeConfig, Model, ModelManifest};
+use lookalike_engine::ModelRole;
+use lookalike_engine::plugin_api::Fingerprint;
+use lookalike_store::{Catalog, Store};
+use lookalike_tmm::{TmmView, Transformation};
+use lookalike_vision::{ComputeConfig, Model, ModelManifest};
 
 use crate::args::GlobalArgs;
 use crate::kept_views;
@@ -245,7 +245,7 @@ fn folder_name(fingerprint: &Fingerprint) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lookalike::plugin_api::Digest;
+    use lookalike_engine::plugin_api::Digest;
 
     use super::*;
 

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use lookalike::plugin_api::Fingerprint;
-use lookalike::{Collection, Database, OpenError, StoreConfig};
-use store::Store;
-use tmm::{TmmConfig, TmmReranker, TmmView};
-use vision::{ComputeConfig, Model};
+use lookalike_engine::plugin_api::Fingerprint;
+use lookalike_engine::{Collection, Database, OpenError, StoreConfig};
+use lookalike_store::Store;
+use lookalike_tmm::{TmmConfig, TmmReranker, TmmView};
+use lookalike_vision::{ComputeConfig, Model};
 
 use crate::args::{DEFAULT_COLLECTION, GlobalArgs};
 use crate::models::Models;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use lookalike::plugin_api::Parameters;
-use lookalike::{Candidates, Direction, Metric, Rerank};
+use lookalike_engine::plugin_api::Parameters;
+use lookalike_engine::{Candidates, Direction, Metric, Rerank};
 use thiserror::Error;
 
 /// Name under which the reranker is registered.

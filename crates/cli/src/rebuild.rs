@@ -5,10 +5,10 @@ mod report;
 use std::path::Path;
 use std::sync::Arc;
 
-use lookalike::plugin_api::{Budget, Fingerprint};
-use lookalike::{Database, ModelRole, StoreConfig};
-use store::{Catalog, Store};
-use vision::Model;
+use lookalike_engine::plugin_api::{Budget, Fingerprint};
+use lookalike_engine::{Database, ModelRole, StoreConfig};
+use lookalike_store::{Catalog, Store};
+use lookalike_vision::Model;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, RebuildArgs};

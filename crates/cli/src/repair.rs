@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use lookalike::plugin_api::Embedder;
-use lookalike::{SalvageReport, StoreConfig, salvage};
+use lookalike_engine::plugin_api::Embedder;
+use lookalike_engine::{SalvageReport, StoreConfig, salvage};
 use serde::Serialize;
 
 use crate::Ending;

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, IsTerminal, Read};
 use std::path::Path;
 
 use anyhow::Context;
-use lookalike::{ArchiveReport, StoreConfig, restore};
+use lookalike_engine::{ArchiveReport, StoreConfig, restore};
 use serde::Serialize;
 
 use crate::Ending;

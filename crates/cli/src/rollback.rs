@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use lookalike::plugin_api::Fingerprint;
-use lookalike::{MaintenanceError, ModelRole, StoreConfig};
+use lookalike_engine::plugin_api::Fingerprint;
+use lookalike_engine::{MaintenanceError, ModelRole, StoreConfig};
+use lookalike_store::{Collection, Store};
 use serde::Serialize;
-use store::{Collection, Store};
 
 use crate::Ending;
 use crate::args::{GlobalArgs, RollbackArgs};

@@ -7,11 +7,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
-use datasets::Disturbance;
-use lookalike::plugin_api::{Budget, ParameterValue, Parameters};
-use lookalike::{Answer, Candidates, Collection, Filter, Metric, Query};
+use lookalike_datasets::Disturbance;
+use lookalike_engine::plugin_api::{Budget, ParameterValue, Parameters};
+use lookalike_engine::{Answer, Candidates, Collection, Filter, Metric, Query};
+use lookalike_vision::Model;
 use serde::Serialize;
-use vision::Model;
 
 use crate::Ending;
 use crate::answer::RankingReport;

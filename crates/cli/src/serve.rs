@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use lookalike_server::ServerConfig;
 use serde::Serialize;
-use server::ServerConfig;
 use tokio::net::TcpListener;
 
 use crate::Ending;
@@ -26,7 +26,8 @@ pub(crate) fn run(args: &ServeArgs, global: &GlobalArgs, output: Output) -> anyh
             collections: database.collection_names()?,
             address: listener.local_addr()?.to_string(),
         })?;
-        server::serve(listener, Arc::clone(&database), ServerConfig::default(), told_to_stop).await?;
+        lookalike_server::serve(listener, Arc::clone(&database), ServerConfig::default(), told_to_stop)
+            .await?;
         Ok(Ending::Done)
     })
 }

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::str::FromStr;
 
 use anyhow::Context;
-use datasets::{DatasetKind, Disturbance, GlyphSet, SampleImage, Samples, Split};
-use lookalike::plugin_api::Image;
-use lookalike::{ItemImage, MAX_ENCODED_BYTES, QueryImage, decode};
+use lookalike_datasets::{DatasetKind, Disturbance, GlyphSet, SampleImage, Samples, Split};
+use lookalike_engine::plugin_api::Image;
+use lookalike_engine::{ItemImage, MAX_ENCODED_BYTES, QueryImage, decode};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -23,10 +23,10 @@ pub(crate) fn open(
 ) -> anyhow::Result<Samples> {
     let Some(kind) = name.kind() else {
         let (seed, count) = glyphs;
-        return Ok(datasets::glyphs(seed, count));
+        return Ok(lookalike_datasets::glyphs(seed, count));
     };
     let folder = from.with_context(|| format!("give the folder that holds {kind} with --from DIR"))?;
-    Ok(datasets::open(kind, folder, split.split())?)
+    Ok(lookalike_datasets::open(kind, folder, split.split())?)
 }
 
 impl DatasetName {
@@ -159,7 +159,7 @@ impl Asked {
         };
         let index = whole("index", index)?;
         let folder = from.context("give the folder that holds the data set with --from DIR")?;
-        let mut samples = datasets::open(kind.parse()?, folder, split)?;
+        let mut samples = lookalike_datasets::open(kind.parse()?, folder, split)?;
         let skip = usize::try_from(index).context("the index is too large")?;
         let sample = samples.nth(skip).with_context(|| format!("the set has no image {index}"))??;
         let image = pixels(&sample.image)?.into_owned();

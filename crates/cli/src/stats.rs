@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use lookalike::plugin_api::Fingerprint;
-use lookalike::{Collection, Model as StoredModel, ModelRole};
+use lookalike_engine::plugin_api::Fingerprint;
+use lookalike_engine::{Collection, Model as StoredModel, ModelRole};
+use lookalike_vision::{Architecture, Block, Model, ModelManifest, Stem};
 use serde::Serialize;
-use vision::{Architecture, Block, Model, ModelManifest, Stem};
 
 use crate::Ending;
 use crate::args::{GlobalArgs, StatsArgs};

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use datasets::Samples;
-use vision::{EpochRecord, ModelManifest, TrainData, TrainSet, Training, evaluate};
+use lookalike_datasets::Samples;
+use lookalike_vision::{EpochRecord, ModelManifest, TrainData, TrainSet, Training, evaluate};
 
 use crate::Ending;
 use crate::args::{GlobalArgs, SplitName, TrainArgs};

@@ -7,14 +7,14 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
-use lookalike::plugin_api::{Budget, ExemplarId};
-use lookalike::{Collection, decode, encode_png};
-use serde::Serialize;
-use tmm::{
+use lookalike_engine::plugin_api::{Budget, ExemplarId};
+use lookalike_engine::{Collection, decode, encode_png};
+use lookalike_tmm::{
     DEFAULT_GLOBAL_BATCH, DEFAULT_GLOBAL_PATIENCE, GlobalSearch, LentImages, StoredTrigger, TriggerKind,
     TriggerStart, optimise_global_trigger, patch_mask,
 };
-use vision::{Model, Pixels};
+use lookalike_vision::{Model, Pixels};
+use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{

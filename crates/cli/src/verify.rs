@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use lookalike::plugin_api::Fingerprint;
-use lookalike::{StoreConfig, VerifyReport};
+use lookalike_engine::plugin_api::Fingerprint;
+use lookalike_engine::{StoreConfig, VerifyReport};
+use lookalike_store::{Finding, Loss, Store};
 use serde::Serialize;
-use store::{Finding, Loss, Store};
 
 use crate::Ending;
 use crate::args::{GlobalArgs, VerifyArgs};

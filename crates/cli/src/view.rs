@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context;
-use lookalike::plugin_api::Budget;
-use lookalike::{Collection, OpenError, StoreConfig, ViewStatus};
+use lookalike_engine::plugin_api::Budget;
+use lookalike_engine::{Collection, OpenError, StoreConfig, ViewStatus};
+use lookalike_tmm::{Blend, StoredTrigger, TmmView, Transformation, TriggerStart};
 use serde::Serialize;
-use tmm::{Blend, StoredTrigger, TmmView, Transformation, TriggerStart};
 
 use crate::Ending;
 use crate::args::{

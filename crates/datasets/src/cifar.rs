@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use plugin_api::Image;
+use lookalike_plugin_api::Image;
 
 use crate::byte_source::ByteSource;
 use crate::sample::Part;

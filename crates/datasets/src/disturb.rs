@@ -1,6 +1,6 @@
 use std::fmt;
 
-use plugin_api::Image;
+use lookalike_plugin_api::Image;
 
 use crate::elementary::{self, to_sample};
 use crate::random::Random;
@@ -16,7 +16,7 @@ const MAX_BLUR: f64 = 64.0;
 /// # Examples
 ///
 /// ```
-/// use datasets::{Disturbance, GlyphSet};
+/// use lookalike_datasets::{Disturbance, GlyphSet};
 ///
 /// let image = GlyphSet::new(1).glyph(0).image;
 /// let noisy = Disturbance::GaussianNorm(5.0).apply(&image, 7);

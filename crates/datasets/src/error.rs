@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use plugin_api::ImageError;
+use lookalike_plugin_api::ImageError;
 use thiserror::Error;
 
 use crate::{IMAGE_EXTENSIONS, MAX_IMAGE_BYTES, MAX_SAMPLES, ParquetFault};

@@ -1,7 +1,7 @@
 mod pen;
 mod skeleton;
 
-use plugin_api::Image;
+use lookalike_plugin_api::Image;
 
 use crate::elementary;
 use crate::random::Random;
@@ -22,11 +22,11 @@ const REACH: f64 = 9.0;
 /// # Examples
 ///
 /// ```
-/// use datasets::GlyphSet;
+/// use lookalike_datasets::GlyphSet;
 ///
 /// let set = GlyphSet::new(1);
 /// let glyph = set.glyph(42);
-/// assert_eq!(glyph.image.height(), datasets::GLYPH_SIDE);
+/// assert_eq!(glyph.image.height(), lookalike_datasets::GLYPH_SIDE);
 /// assert_eq!(glyph.name, GlyphSet::CLASSES[glyph.class]);
 /// assert_eq!(glyph, set.glyph(42));
 /// ```

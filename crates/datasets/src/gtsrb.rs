@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use plugin_api::{Image, ImageError};
+use lookalike_plugin_api::{Image, ImageError};
 
 use crate::ppm::read_ppm;
 use crate::sample::Part;

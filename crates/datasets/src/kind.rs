@@ -11,11 +11,11 @@ use crate::{DatasetError, Samples, Split, cifar10, cifar100, gtsrb, mnist, svhn}
 /// # Examples
 ///
 /// ```
-/// use datasets::DatasetKind;
+/// use lookalike_datasets::DatasetKind;
 ///
 /// let kind: DatasetKind = "cifar10".parse()?;
 /// assert_eq!(kind, DatasetKind::Cifar10);
-/// # Ok::<(), datasets::UnknownDataset>(())
+/// # Ok::<(), lookalike_datasets::UnknownDataset>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -31,7 +31,7 @@ use footer::{Footer, Group, Leaf};
 /// # Examples
 ///
 /// ```
-/// use datasets::ParquetColumns;
+/// use lookalike_datasets::ParquetColumns;
 ///
 /// let fine = ParquetColumns { label: vec!["fine_label".to_owned()], ..ParquetColumns::default() };
 /// assert_eq!(fine.image[0], "image");

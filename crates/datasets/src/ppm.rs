@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use plugin_api::{Image, ImageError, MAX_IMAGE_SIDE};
+use lookalike_plugin_api::{Image, ImageError, MAX_IMAGE_SIDE};
 
 use crate::DatasetError;
 use crate::byte_source::ByteSource;

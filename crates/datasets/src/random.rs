@@ -1,4 +1,4 @@
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 use crate::elementary;
 

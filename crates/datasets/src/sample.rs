@@ -2,7 +2,7 @@ use std::fmt;
 use std::iter::FusedIterator;
 use std::path::PathBuf;
 
-use plugin_api::Image;
+use lookalike_plugin_api::Image;
 
 use crate::DatasetError;
 

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use plugin_api::Image;
+use lookalike_plugin_api::Image;
 
 use crate::encoded::check_count;
 use crate::mat::{Array, Store, arrays};

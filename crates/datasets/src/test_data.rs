@@ -34,7 +34,7 @@ pub(crate) fn first_error(samples: Result<Samples, DatasetError>) -> DatasetErro
     }
 }
 
-pub(crate) fn pixels(sample: &Sample) -> &plugin_api::Image {
+pub(crate) fn pixels(sample: &Sample) -> &lookalike_plugin_api::Image {
     match &sample.image {
         SampleImage::Decoded(image) => image,
         SampleImage::Encoded(_) | SampleImage::File(_) => panic!("\"{}\" is not decoded", sample.key),

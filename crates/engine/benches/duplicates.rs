@@ -1,14 +1,16 @@
 //! All pairs of 20,000 rows of 512 values, without a network.
 //!
-//! `cargo bench -p lookalike --bench duplicates`. The floor is the multiplications: 1.0e11 multiply-adds, at 16 a
+//! `cargo bench -p lookalike-engine --bench duplicates`. The floor is the multiplications: 1.0e11 multiply-adds, at 16 a
 //! cycle and adder for 256-bit vectors.
 
 use std::hint::black_box;
 use std::sync::{Arc, LazyLock};
 
 use divan::Bencher;
-use lookalike::{Collection, Database, IngestItem, ItemImage, StoreConfig};
-use plugin_api::{Budget, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image, SplitMix64};
+use lookalike_engine::{Collection, Database, IngestItem, ItemImage, StoreConfig};
+use lookalike_plugin_api::{
+    Budget, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image, SplitMix64,
+};
 
 const ROWS: u32 = 20_000;
 const DIMENSION: usize = 512;

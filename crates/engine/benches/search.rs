@@ -1,6 +1,6 @@
 //! Whole searches over 60,000 rows of 512 values, one core and all cores, without a network.
 //!
-//! `cargo bench -p lookalike --bench search`. The floor of a scan is reading its 123 MB once; `read/60000x512`
+//! `cargo bench -p lookalike-engine --bench search`. The floor of a scan is reading its 123 MB once; `read/60000x512`
 //! measures that floor in the same run.
 
 use std::hint::black_box;
@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use divan::Bencher;
-use lookalike::{
+use lookalike_engine::{
     Candidates, Collection, Database, IngestItem, ItemImage, Metric, Query, Rerank, StoreConfig,
 };
-use plugin_api::{
+use lookalike_plugin_api::{
     Budget, Completion, Digest, EmbedError, Embedder, ExemplarId, FeatureRows, Fingerprint, Image,
     RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, Space, View, ViewId,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_api::{ExemplarId, SplitMix64};
+use lookalike_plugin_api::{ExemplarId, SplitMix64};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 

@@ -6,8 +6,8 @@ use std::fmt;
 use std::iter;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use plugin_api::{ExemplarId, Fingerprint, Reranker, View};
-use store::{
+use lookalike_plugin_api::{ExemplarId, Fingerprint, Reranker, View};
+use lookalike_store::{
     CollectionStats, CompactReport, MaintenanceError, Page, ReadError, Record, SegmentSaving, Upserted,
     VerifyReport, WriteBatch, WriteError, WriteReceipt,
 };
@@ -26,7 +26,7 @@ pub struct Collection {
 }
 
 struct Inner {
-    stored: Arc<store::Collection>,
+    stored: Arc<lookalike_store::Collection>,
     /// Derived state; a write swaps in a new one, so that a search keeps the one it began with.
     generation: RwLock<Arc<Generation>>,
     /// Held while a generation is made of the one before and swapped in.
@@ -43,7 +43,10 @@ impl fmt::Debug for Collection {
 
 impl Collection {
     /// Loads the derived state: every row of every view, mapped from files where there are any.
-    pub(crate) fn load(stored: Arc<store::Collection>, served: Arc<Served>) -> Result<Self, ReadError> {
+    pub(crate) fn load(
+        stored: Arc<lookalike_store::Collection>,
+        served: Arc<Served>,
+    ) -> Result<Self, ReadError> {
         // Files that are missing are made first: rows are then read from the tree once, and not held in memory.
         save_rows(&stored, &served);
         let generation = RwLock::new(Arc::new(Generation::load(&stored, served)?));
@@ -63,17 +66,17 @@ impl Collection {
     }
 
     /// What an acknowledged write survives, as found out when the collection was opened.
-    pub fn durability(&self) -> store::Durability {
+    pub fn durability(&self) -> lookalike_store::Durability {
         self.inner.stored.durability()
     }
 
     /// Why [`Collection::durability`] is not the best there is; `None` if it is.
-    pub fn doubt(&self) -> Option<store::Doubt> {
+    pub fn doubt(&self) -> Option<lookalike_store::Doubt> {
         self.inner.stored.doubt()
     }
 
     /// The models that rows are kept of.
-    pub fn models(&self) -> Vec<store::Model> {
+    pub fn models(&self) -> Vec<lookalike_store::Model> {
         self.inner.stored.catalog().models()
     }
 
@@ -196,7 +199,7 @@ impl Collection {
         Arc::strong_count(&self.inner) > 1
     }
 
-    pub(crate) fn stored(&self) -> Arc<store::Collection> {
+    pub(crate) fn stored(&self) -> Arc<lookalike_store::Collection> {
         Arc::clone(&self.inner.stored)
     }
 
@@ -303,7 +306,7 @@ impl Collection {
 }
 
 /// Writes the files of rows that are worth it; returns whether there were any.
-fn save_rows(stored: &store::Collection, served: &Served) -> bool {
+fn save_rows(stored: &lookalike_store::Collection, served: &Served) -> bool {
     let catalog = stored.catalog();
     let known = catalog.views();
     // A file of a view that is being completed would lack rows soon, and be of no use.
@@ -326,8 +329,8 @@ fn save_rows(stored: &store::Collection, served: &Served) -> bool {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use plugin_api::{Budget, Digest, EmbedError, Embedder, FeatureRows, Image};
-    use store::StoreConfig;
+    use lookalike_plugin_api::{Budget, Digest, EmbedError, Embedder, FeatureRows, Image};
+    use lookalike_store::StoreConfig;
 
     use super::*;
     use crate::{Database, IngestItem, ItemImage, Metric, Query};

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use plugin_api::{Budget, Embedder, Fingerprint, Reranker};
-use store::{ArchiveError, ArchiveReport, Model, ReadError, Store, StoreConfig, WriteError};
+use lookalike_plugin_api::{Budget, Embedder, Fingerprint, Reranker};
+use lookalike_store::{ArchiveError, ArchiveReport, Model, ReadError, Store, StoreConfig, WriteError};
 use thiserror::Error;
 
 use crate::collection::Collection;
@@ -21,7 +21,7 @@ use crate::views::{Served, ViewsError, ViewsReport};
 pub enum OpenError {
     /// The store refused.
     #[error(transparent)]
-    Store(#[from] store::OpenError),
+    Store(#[from] lookalike_store::OpenError),
     /// The collection's rows were made by another model.
     #[error(
         "collection \"{collection}\" was made with {stored}, the model given is {given}; \
@@ -293,7 +293,7 @@ impl Database {
     }
 
     /// A collection of whatever model, without its rows in memory.
-    fn stored(&self, name: &str) -> Result<Arc<store::Collection>, OpenError> {
+    fn stored(&self, name: &str) -> Result<Arc<lookalike_store::Collection>, OpenError> {
         match self.store.collection(name)? {
             Some(stored) => Ok(stored),
             None => Err(self.missing(name)),
@@ -313,7 +313,7 @@ impl Database {
 
     fn load(
         &self,
-        stored: Arc<store::Collection>,
+        stored: Arc<lookalike_store::Collection>,
         open: &mut BTreeMap<String, Collection>,
     ) -> Result<Collection, OpenError> {
         if *stored.fingerprint() != *self.serving.embedder.fingerprint() {

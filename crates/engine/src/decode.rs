@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
-use plugin_api::{Image, ImageError, MAX_IMAGE_SIDE};
+use lookalike_plugin_api::{Image, ImageError, MAX_IMAGE_SIDE};
 use thiserror::Error;
 
 /// Largest encoded image that is accepted, in bytes.

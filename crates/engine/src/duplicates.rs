@@ -5,7 +5,7 @@ mod tile;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use plugin_api::{Budget, Completion, ExemplarId};
+use lookalike_plugin_api::{Budget, Completion, ExemplarId};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 use thiserror::Error;
@@ -58,7 +58,7 @@ pub enum DuplicatesError {
     },
     /// What is stored could not be read.
     #[error("the collection cannot be read")]
-    Read(#[from] store::ReadError),
+    Read(#[from] lookalike_store::ReadError),
 }
 
 impl Collection {

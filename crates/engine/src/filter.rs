@@ -4,8 +4,8 @@ mod parse;
 
 use std::ops::Bound;
 
+use lookalike_store::{Catalog, TagValue};
 use roaring::RoaringBitmap;
-use store::{Catalog, TagValue};
 
 pub use parse::{FilterError, MAX_FILTER_BYTES};
 
@@ -25,12 +25,12 @@ pub use parse::{FilterError, MAX_FILTER_BYTES};
 /// # Examples
 ///
 /// ```
-/// use lookalike::Filter;
+/// use lookalike_engine::Filter;
 ///
 /// let filter: Filter = "label = 7 and split != test".parse()?;
 /// let error = "label = ".parse::<Filter>().unwrap_err();
 /// assert!(error.to_string().contains("a value"));
-/// # Ok::<(), lookalike::FilterError>(())
+/// # Ok::<(), lookalike_engine::FilterError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]

@@ -6,9 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use plugin_api::{Embedder, ExemplarId, Reranker, View};
+use lookalike_plugin_api::{Embedder, ExemplarId, Reranker, View};
+use lookalike_store::{Catalog, ReadError};
 use roaring::RoaringBitmap;
-use store::{Catalog, ReadError};
 
 use crate::kept_view::KeptView;
 use crate::matrix::Matrix;
@@ -80,7 +80,7 @@ fn next_number() -> u64 {
 
 impl Generation {
     /// The newest state as the store has it.
-    pub(crate) fn load(stored: &store::Collection, served: Arc<Served>) -> Result<Self, ReadError> {
+    pub(crate) fn load(stored: &lookalike_store::Collection, served: Arc<Served>) -> Result<Self, ReadError> {
         let catalog = stored.catalog();
         let clean = KeptView::load(stored, &catalog, View::CLEAN, View::CLEAN)?;
         let declared = served.views().iter();
@@ -92,7 +92,12 @@ impl Generation {
 
     /// The state of `catalog`, which follows this one. `own` are rows that the caller wrote; what others wrote meanwhile
     /// is read.
-    pub(crate) fn advanced(&self, stored: &store::Collection, catalog: Arc<Catalog>, own: &OwnRows) -> Self {
+    pub(crate) fn advanced(
+        &self,
+        stored: &lookalike_store::Collection,
+        catalog: Arc<Catalog>,
+        own: &OwnRows,
+    ) -> Self {
         let mut new = RoaringBitmap::new();
         new.insert_range(self.catalog.next_id()..catalog.next_id());
         new &= catalog.live();
@@ -152,7 +157,7 @@ impl Generation {
 
 /// The rows of `new` exemplars in a view, ascending: those at hand, and of the others what the store has.
 fn rows_of(
-    stored: &store::Collection,
+    stored: &lookalike_store::Collection,
     catalog: &Catalog,
     kept: &str,
     new: &RoaringBitmap,

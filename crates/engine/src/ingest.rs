@@ -12,9 +12,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
-use plugin_api::{Budget, Digest, EmbedError, ExemplarId, Image, View};
+use lookalike_plugin_api::{Budget, Digest, EmbedError, ExemplarId, Image, View};
+use lookalike_store::{NewExemplar, Upserted, WriteBatch, WriteError, content_digest};
 use rayon::prelude::*;
-use store::{NewExemplar, Upserted, WriteBatch, WriteError, content_digest};
 use thiserror::Error;
 use tracing::info_span;
 
@@ -67,7 +67,7 @@ pub enum IngestError {
     Write(#[from] WriteError),
     /// What is stored could not be read.
     #[error("store: the collection cannot be read")]
-    Read(#[from] store::ReadError),
+    Read(#[from] lookalike_store::ReadError),
 }
 
 /// How an ingest treats what it is given. The default keeps everything.
@@ -250,7 +250,7 @@ impl Collection {
         prepared: &mut Prepared,
         brought: Option<Vec<f32>>,
         duplicates: DuplicatePolicy,
-    ) -> Result<(), store::ReadError> {
+    ) -> Result<(), lookalike_store::ReadError> {
         let rows = &mut prepared.exemplar.rows;
         if let Some(id) = self.stored_alike(&prepared.exemplar.key, prepared.content, duplicates)?
             && generation.clean().row(id).is_some()
@@ -274,7 +274,7 @@ impl Collection {
         key: &str,
         content: Digest,
         duplicates: DuplicatePolicy,
-    ) -> Result<Option<ExemplarId>, store::ReadError> {
+    ) -> Result<Option<ExemplarId>, lookalike_store::ReadError> {
         let stored = self.stored();
         if let Some(id) = stored.id_of(key)?
             && let Some(record) = stored.record(id)?
@@ -341,7 +341,7 @@ impl Collection {
     /// [`WriteError`]; nothing is deleted then.
     pub fn delete(&self, keys: &[String]) -> Result<Vec<Option<ExemplarId>>, WriteError> {
         let mut deleted = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(store::MAX_BATCH_OPERATIONS) {
+        for keys in keys.chunks(lookalike_store::MAX_BATCH_OPERATIONS) {
             let batch = WriteBatch { upserts: Vec::new(), deletes: keys.to_vec() };
             deleted.extend(self.write_with(|_| Ok::<_, WriteError>(batch))?.deleted);
         }
@@ -352,7 +352,7 @@ impl Collection {
 /// What kept one image from being prepared.
 enum Prevented {
     Refused(Refusal),
-    Unreadable(store::ReadError),
+    Unreadable(lookalike_store::ReadError),
 }
 
 /// The outcome of a thread; a panic in it goes on in this one.

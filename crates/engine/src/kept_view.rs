@@ -3,9 +3,9 @@
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use plugin_api::{Budget, Completion, ExemplarId, View};
+use lookalike_plugin_api::{Budget, Completion, ExemplarId, View};
+use lookalike_store::{Catalog, ReadError};
 use roaring::RoaringBitmap;
-use store::{Catalog, ReadError};
 
 use crate::matrix::Matrix;
 use crate::views::{COMPLETE, COMPLETE_CLEAN};
@@ -29,7 +29,7 @@ pub(crate) struct KeptView {
 impl KeptView {
     /// The view called `name`, which the store calls `kept`, of the current model of `catalog`.
     pub(crate) fn load(
-        stored: &store::Collection,
+        stored: &lookalike_store::Collection,
         catalog: &Catalog,
         name: &str,
         kept: &str,
@@ -147,7 +147,7 @@ impl Drop for Turn<'_> {
 
 #[cfg(test)]
 mod tests {
-    use plugin_api::CancelFlag;
+    use lookalike_plugin_api::CancelFlag;
 
     use super::*;
 

@@ -1,8 +1,8 @@
 //! Lookalike: an embedded image vector database whose neighbours survive noise.
 //!
-//! An application brings a model ([`plugin_api::Embedder`]), opens a [`Database`] with it, ingests images into a
+//! An application brings a model ([`lookalike_plugin_api::Embedder`]), opens a [`Database`] with it, ingests images into a
 //! [`Collection`] and searches with a [`Query`]. The shortlist stage ranks every row exactly by a plain
-//! [`Metric`]; a [`plugin_api::Reranker`] may then score the shortlist, or everything.
+//! [`Metric`]; a [`lookalike_plugin_api::Reranker`] may then score the shortlist, or everything.
 //!
 //! What it does not do: it knows no network library, no async runtime and no wire format, reads no environment
 //! variable and no configuration file, and never touches the network.
@@ -57,7 +57,7 @@ pub use views::{DeriveError, MAX_DECLARED_VIEWS, ViewStatus, ViewsError, ViewsRe
 pub use whitening::SHRINK;
 
 /// What the store gives and takes: records, tags, sizes and its errors.
-pub use store::{
+pub use lookalike_store::{
     ArchiveError, ArchiveReport, CollectionStats, CompactReport, Damage, Doubt, Durability, DurabilityDemand,
     Finding, FolderError, Loss, MaintenanceError, Model, ModelRole, OpenError as StoreError, Page, ReadError,
     Record, Refusal as ExemplarRefusal, SalvageReport, Store, StoreConfig, TagValue, VerifyReport,
@@ -65,4 +65,4 @@ pub use store::{
 };
 
 /// The plugin contract, so that an application needs no second dependency to bring a model.
-pub use plugin_api;
+pub use lookalike_plugin_api as plugin_api;

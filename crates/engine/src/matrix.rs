@@ -8,10 +8,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
+use lookalike_store::RowSegment;
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
-use store::RowSegment;
 
 use crate::metric::dot;
 

@@ -1,6 +1,6 @@
 //! Dot products of many rows with a few directions: one pass over the rows, on all cores.
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 use rayon::prelude::*;
 
 use crate::matrix::Matrix;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use plugin_api::{Artifact, Budget, ExemplarId, Image, Parameters, RankingStatus, StageTiming};
-use store::TagValue;
+use lookalike_plugin_api::{Artifact, Budget, ExemplarId, Image, Parameters, RankingStatus, StageTiming};
+use lookalike_store::TagValue;
 
 use crate::filter::Filter;
 use crate::metric::{Direction, Metric};
@@ -32,7 +32,7 @@ pub enum QueryImage {
 /// # Examples
 ///
 /// ```no_run
-/// use lookalike::{Query, Rerank};
+/// use lookalike_engine::{Query, Rerank};
 ///
 /// let photo = std::fs::read("query.png")?;
 /// let query = Query { hits: 5, filter: Some("label != test".parse()?), ..Query::encoded(photo) };
@@ -50,7 +50,7 @@ pub struct Query {
     /// Metric of the shortlist stage.
     pub metric: Metric,
     /// Views that the shortlist stage compares in: the clean one, if this is empty. With [`Metric::Whitened`] they may be
-    /// any that the collection keeps, [`plugin_api::View::CLEAN`] or a declared one, none twice; the score is then the
+    /// any that the collection keeps, [`lookalike_plugin_api::View::CLEAN`] or a declared one, none twice; the score is then the
     /// sum of the whitened cosines in them, from minus to plus their number. The other metrics know the clean view alone.
     pub views: Vec<String>,
     /// Which exemplars may be found; all of them without a filter.

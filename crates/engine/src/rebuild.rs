@@ -6,9 +6,9 @@ use std::iter;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plugin_api::{Budget, Completion, ExemplarId, Fingerprint, Image, View};
+use lookalike_plugin_api::{Budget, Completion, ExemplarId, Fingerprint, Image, View};
+use lookalike_store::{MaintenanceError, ReadError};
 use roaring::RoaringBitmap;
-use store::{MaintenanceError, ReadError};
 use thiserror::Error;
 
 pub(crate) use self::filling::{Filling, Scope};
@@ -164,7 +164,7 @@ impl Collection {
 
 /// As [`Collection::rebuild`], of a collection that is not open, with the model that it will be opened with.
 pub(crate) fn rebuild_stored(
-    stored: &store::Collection,
+    stored: &lookalike_store::Collection,
     served: &Served,
     budget: &Budget,
     progress: &mut dyn FnMut(&RebuildProgress),
@@ -175,9 +175,12 @@ pub(crate) fn rebuild_stored(
 }
 
 /// As [`Collection::rollback`], of a collection that is not open.
-pub(crate) fn roll_back(stored: &store::Collection, wanted: &Fingerprint) -> Result<(), MaintenanceError> {
+pub(crate) fn roll_back(
+    stored: &lookalike_store::Collection,
+    wanted: &Fingerprint,
+) -> Result<(), MaintenanceError> {
     let models = stored.catalog().models();
-    let previous = models.iter().find(|model| model.role == store::ModelRole::Previous);
+    let previous = models.iter().find(|model| model.role == lookalike_store::ModelRole::Previous);
     if previous.is_some_and(|previous| previous.fingerprint != *wanted) {
         return Err(MaintenanceError::NoModel {
             wanted: "previous",
@@ -188,7 +191,10 @@ pub(crate) fn roll_back(stored: &store::Collection, wanted: &Fingerprint) -> Res
 }
 
 /// What a rebuild with this model would cost.
-pub(crate) fn estimate(stored: &store::Collection, served: &Served) -> Result<RebuildEstimate, RebuildError> {
+pub(crate) fn estimate(
+    stored: &lookalike_store::Collection,
+    served: &Served,
+) -> Result<RebuildEstimate, RebuildError> {
     let catalog = stored.catalog();
     let wanted = served.model().fingerprint();
     let known = catalog.models().into_iter().find(|model| model.fingerprint == *wanted);
@@ -243,7 +249,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     fn begin(
-        stored: &'a store::Collection,
+        stored: &'a lookalike_store::Collection,
         served: &'a Served,
         budget: &'a Budget,
     ) -> Result<Self, RebuildError> {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use plugin_api::{
+use lookalike_plugin_api::{
     Completion, EmbedError, ExemplarId, Image, ParameterError, RerankError, RerankJob, StageTiming,
 };
 use roaring::RoaringBitmap;
@@ -121,7 +121,7 @@ pub enum SearchError {
     Stopped(Completion),
     /// A hit's record could not be read.
     #[error("respond: a record cannot be read")]
-    Read(#[from] store::ReadError),
+    Read(#[from] lookalike_store::ReadError),
 }
 
 impl Collection {

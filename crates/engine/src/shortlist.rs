@@ -1,6 +1,6 @@
 //! Stage `shortlist`: the exact nearest rows of a query by one plain metric.
 
-use plugin_api::{Budget, Completion, ExemplarId, order_by_score};
+use lookalike_plugin_api::{Budget, Completion, ExemplarId, order_by_score};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 

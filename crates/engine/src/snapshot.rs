@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use plugin_api::{Budget, ExemplarId, ExemplarSource, FeatureRows, Image, LabelId, SourceError, Space, View};
+use lookalike_plugin_api::{
+    Budget, ExemplarId, ExemplarSource, FeatureRows, Image, LabelId, SourceError, Space, View,
+};
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -18,14 +20,14 @@ use crate::whitening::Whitening;
 /// Ids that a thread checks at a time.
 const CHECKED_AT_ONCE: usize = 4096;
 
-/// One generation of a collection as a reranker sees it: for whoever calls a [`Reranker`](plugin_api::Reranker) without
+/// One generation of a collection as a reranker sees it: for whoever calls a [`Reranker`](lookalike_plugin_api::Reranker) without
 /// a search, with candidates of their own choice.
 ///
 /// It shows the same exemplars, rows and labels however long it is held, whatever is written meanwhile, and keeps their
 /// images from being removed.
 #[derive(Debug)]
 pub struct Snapshot {
-    stored: Arc<store::Collection>,
+    stored: Arc<lookalike_store::Collection>,
     generation: Arc<Generation>,
     /// The job's, without its step limit: what takes long here are no steps.
     budget: Budget,
@@ -52,7 +54,11 @@ impl Collection {
 }
 
 impl Snapshot {
-    pub(crate) fn new(stored: Arc<store::Collection>, generation: Arc<Generation>, budget: &Budget) -> Self {
+    pub(crate) fn new(
+        stored: Arc<lookalike_store::Collection>,
+        generation: Arc<Generation>,
+        budget: &Budget,
+    ) -> Self {
         Self { stored, generation, budget: budget.without_step_limit() }
     }
 

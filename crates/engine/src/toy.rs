@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use plugin_api::{
+use lookalike_plugin_api::{
     Budget, Completion, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image, RerankError,
     RerankJob, RerankScores, Reranker, RerankerDescription, StageScores, View, ViewId,
 };

@@ -4,8 +4,8 @@
 //! S + `SHRINK` * mean(diag S) * I. The dot product of two whitened rows is (x - m)' (S + ..)^-1 (y - m), whichever
 //! square root is taken, so scores agree with `whitened_cosine` of the reference implementation.
 
+use lookalike_plugin_api::{Budget, Completion};
 use nalgebra::{Cholesky, DMatrix, DVector};
-use plugin_api::{Budget, Completion};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn the_inverse_factor_is_that_of_the_matrix_at_any_size() {
-        let mut random = plugin_api::SplitMix64::new(5);
+        let mut random = lookalike_plugin_api::SplitMix64::new(5);
         for size in [1, 7, 64, 65, 200] {
             let rows = DMatrix::from_fn(size, 2 * size, |_, _| f64::from(random.unit()) - 0.5);
             let matrix = &rows * rows.transpose();
@@ -265,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_fit_ends_with_its_budget() {
-        let cancel = plugin_api::CancelFlag::default();
+        let cancel = lookalike_plugin_api::CancelFlag::default();
         let budget = Budget::unlimited().with_cancel(cancel.clone());
         cancel.cancel();
         let ended = Whitening::fit(&thin(), &(0..4).collect(), &budget);
@@ -307,7 +307,7 @@ mod tests {
 
     #[test]
     fn the_order_of_the_rows_does_not_matter() {
-        let mut random = plugin_api::SplitMix64::new(3);
+        let mut random = lookalike_plugin_api::SplitMix64::new(3);
         // The last block has two rows, of which one is in a full block when the order is turned round.
         let rows: Vec<[f32; 24]> = (0..2_050).map(|_| [(); 24].map(|()| random.unit())).collect();
         let in_order = |order: &mut dyn Iterator<Item = usize>| {

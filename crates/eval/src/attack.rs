@@ -1,8 +1,8 @@
 mod query_class;
 
-use plugin_api::FeatureRows;
+use lookalike_plugin_api::FeatureRows;
+use lookalike_vision::{Model, ModelError, Pixels};
 use thiserror::Error;
-use vision::{Model, ModelError, Pixels};
 
 pub use self::query_class::{QueryClass, QueryClassError};
 use crate::random::{Random, Use};

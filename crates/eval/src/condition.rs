@@ -1,8 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use datasets::Disturbance;
-use plugin_api::{Image, SplitMix64};
+use lookalike_datasets::Disturbance;
+use lookalike_plugin_api::{Image, SplitMix64};
 use serde::{Deserialize, Serialize};
 
 use crate::stored_as_text::stored_as_text;

@@ -13,8 +13,8 @@ pub use view_recipe::ViewRecipe;
 
 use std::collections::BTreeMap;
 
+use lookalike_vision::Layer;
 use serde::{Deserialize, Serialize};
-use vision::Layer;
 
 /// One ranking of an evaluation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -207,7 +207,12 @@ mod tests {
             assert_eq!(serde_json::from_str::<Contestant>(&json).unwrap(), contestant);
             let Way::Tmm(way) = &contestant.way else { continue };
             let config = way.config().unwrap_or_else(|error| panic!("{}: {error}", contestant.name));
-            assert_eq!(way.views.is_empty(), config.mode == tmm::Mode::Exact, "{}", contestant.name);
+            assert_eq!(
+                way.views.is_empty(),
+                config.mode == lookalike_tmm::Mode::Exact,
+                "{}",
+                contestant.name
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ mod weather;
 use std::fmt;
 use std::str::FromStr;
 
-use plugin_api::{Image, SplitMix64};
+use lookalike_plugin_api::{Image, SplitMix64};
 use thiserror::Error;
 
 use crate::random::{Random, Use};

@@ -1,7 +1,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use plugin_api::{EmbedError, ParameterError, RerankError, RowsError, SourceError};
+use lookalike_plugin_api::{EmbedError, ParameterError, RerankError, RowsError, SourceError};
 
 use crate::contest::MOST_LAYER_BYTES;
 use crate::{
@@ -100,13 +100,13 @@ pub enum EvalError {
     },
     /// The database of the exemplars cannot be made.
     #[error("the exemplars cannot be stored")]
-    Open(#[from] lookalike::OpenError),
+    Open(#[from] lookalike_engine::OpenError),
     /// The exemplars cannot be stored.
     #[error("the exemplars cannot be stored")]
-    Ingest(#[from] lookalike::IngestError),
+    Ingest(#[from] lookalike_engine::IngestError),
     /// Reading the database failed.
     #[error("the stored exemplars cannot be read")]
-    Read(#[from] lookalike::ReadError),
+    Read(#[from] lookalike_engine::ReadError),
     /// An exemplar was refused, or got another id than its place.
     #[error("exemplar {place} was not stored as it should be; delete the run's folder \"database\"")]
     Stored {
@@ -121,7 +121,7 @@ pub enum EvalError {
     Embed(#[from] EmbedError),
     /// The model failed.
     #[error(transparent)]
-    Model(#[from] vision::ModelError),
+    Model(#[from] lookalike_vision::ModelError),
     /// Rows are not finite.
     #[error("rows are not finite")]
     Rows(#[from] RowsError),
@@ -151,13 +151,13 @@ pub enum EvalError {
     },
     /// A view cannot be made.
     #[error(transparent)]
-    MakeView(#[from] tmm::ViewError),
+    MakeView(#[from] lookalike_tmm::ViewError),
     /// A trigger cannot be made.
     #[error(transparent)]
-    Trigger(#[from] tmm::TriggerError),
+    Trigger(#[from] lookalike_tmm::TriggerError),
     /// A trigger cannot be kept.
     #[error(transparent)]
-    StoredTrigger(#[from] tmm::StoredTriggerError),
+    StoredTrigger(#[from] lookalike_tmm::StoredTriggerError),
     /// A measure cannot be taken.
     #[error(transparent)]
     Measure(#[from] MeasureError),
@@ -166,7 +166,7 @@ pub enum EvalError {
     Statistics(#[from] StatisticsError),
     /// An attack on features failed.
     #[error("the query cannot be attacked")]
-    Attack(#[from] AttackError<vision::ModelError>),
+    Attack(#[from] AttackError<lookalike_vision::ModelError>),
     /// A query has no class of its own to be attacked.
     #[error("the query's own class cannot be fitted")]
     QueryClass(#[from] QueryClassError),
@@ -175,7 +175,7 @@ pub enum EvalError {
     AttackScore(#[from] AttackError<QueryClassError>),
     /// An image cannot be made of an attack's pixels.
     #[error(transparent)]
-    Image(#[from] plugin_api::ImageError),
+    Image(#[from] lookalike_plugin_api::ImageError),
     /// A plot cannot be drawn.
     #[error(transparent)]
     Plot(#[from] PlotError),

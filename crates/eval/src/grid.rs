@@ -2,8 +2,8 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lookalike::{DecodeError, encode_png};
-use plugin_api::Image;
+use lookalike_engine::{DecodeError, encode_png};
+use lookalike_plugin_api::Image;
 use thiserror::Error;
 
 /// Most images of one grid.
@@ -238,7 +238,7 @@ fn escaped(words: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use datasets::GlyphSet;
+    use lookalike_datasets::GlyphSet;
 
     use super::*;
 

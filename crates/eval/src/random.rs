@@ -1,5 +1,5 @@
-use datasets::elementary;
-use plugin_api::SplitMix64;
+use lookalike_datasets::elementary;
+use lookalike_plugin_api::SplitMix64;
 
 /// What random numbers are drawn for. Each use has streams of its own, so that drawing more for one never changes
 /// another.

@@ -20,7 +20,7 @@ pub use metric::{Cosine, Euclidean};
 pub use reciprocal::{KReciprocal, MOST_RERANKED};
 pub use whitened::WhitenedCosine;
 
-use plugin_api::{ExemplarId, FeatureRows, order_by_score};
+use lookalike_plugin_api::{ExemplarId, FeatureRows, order_by_score};
 
 /// A way to rank all exemplars for a query: it was given their rows when it was made.
 ///

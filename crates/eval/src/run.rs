@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use vision::Model;
+use lookalike_vision::Model;
 
 use self::measured::{Clean, Measuring};
 use self::targets::Targets;

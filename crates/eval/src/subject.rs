@@ -1,7 +1,7 @@
-use datasets::GlyphFactors;
-use plugin_api::{Digest, Image};
+use lookalike_datasets::GlyphFactors;
+use lookalike_plugin_api::{Digest, Image};
+use lookalike_vision::Model;
 use serde::{Deserialize, Serialize};
-use vision::Model;
 
 use crate::random::{Random, Use};
 use crate::{EvalError, Experiment, Protocol};

@@ -6,8 +6,8 @@ mod trial;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use lookalike_vision::Model;
 use serde::{Deserialize, Serialize};
-use vision::Model;
 
 use self::trial::trial;
 use crate::contest::{Baseline, Contestant, TmmWay, Way};
@@ -338,9 +338,9 @@ mod tests {
 
     #[test]
     fn a_search_writes_its_best_setting_and_goes_on_where_it_was_cut_off() {
-        let manifest = vision::ModelManifest {
+        let manifest = lookalike_vision::ModelManifest {
             name: "tiny".to_owned(),
-            architecture: vision::Architecture::Cnn(vision::CnnConfig {
+            architecture: lookalike_vision::Architecture::Cnn(lookalike_vision::CnnConfig {
                 widths: vec![4, 6],
                 convolutions: 1,
             }),
@@ -354,7 +354,7 @@ mod tests {
         let tuning =
             Tuning { trials: FEWEST_TRIALS, queries: 4, exemplars: 30, most_milliseconds: 1e9, seed: 2 };
         let glyph = |index: &u64| {
-            let glyph = datasets::GlyphSet::new(1).glyph(*index);
+            let glyph = lookalike_datasets::GlyphSet::new(1).glyph(*index);
             Ok::<_, EvalError>(crate::Known { image: glyph.image, label: None, factors: None })
         };
         let numbers: Vec<u64> = (0..60).collect();

@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn an_encoded_image_of_the_largest_size_fits_in_a_message() {
-        let largest = usize::try_from(lookalike::MAX_ENCODED_BYTES).unwrap();
+        let largest = usize::try_from(lookalike_engine::MAX_ENCODED_BYTES).unwrap();
         assert!(ServerConfig::DEFAULT_MAX_MESSAGE_BYTES > largest);
         let proto = include_str!("../proto/lookalike/v1/lookalike.proto");
         assert!(proto.contains("(17,825,792 bytes)"), "the proto file publishes the limit");

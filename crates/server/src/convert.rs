@@ -13,7 +13,7 @@ pub(crate) use query::query;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lookalike::TagValue;
+use lookalike_engine::TagValue;
 
 use crate::proto;
 

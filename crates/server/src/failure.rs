@@ -1,6 +1,6 @@
 //! Everything that can go wrong with a request, before it is put into gRPC's words.
 
-use lookalike::{FilterError, IngestError, OpenError, ReadError, SearchError, WriteError};
+use lookalike_engine::{FilterError, IngestError, OpenError, ReadError, SearchError, WriteError};
 use thiserror::Error;
 
 use crate::lane::LaneError;
@@ -30,7 +30,7 @@ pub(crate) enum Failure {
     Artifact {
         name: &'static str,
         #[source]
-        source: lookalike::DecodeError,
+        source: lookalike_engine::DecodeError,
     },
     #[error("collection \"{collection}\" has no exemplar with key \"{key}\"")]
     NoExemplar { collection: String, key: String },

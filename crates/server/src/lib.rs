@@ -11,8 +11,8 @@
 //! # Examples
 //!
 //! ```no_run
-//! # async fn example(database: std::sync::Arc<lookalike::Database>) -> Result<(), Box<dyn std::error::Error>> {
-//! use server::ServerConfig;
+//! # async fn example(database: std::sync::Arc<lookalike_engine::Database>) -> Result<(), Box<dyn std::error::Error>> {
+//! use lookalike_server::ServerConfig;
 //!
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:7700").await?;
 //! let shutdown = async {
@@ -21,7 +21,7 @@
 //!         std::future::pending::<()>().await;
 //!     }
 //! };
-//! server::serve(listener, database, ServerConfig::default(), shutdown).await?;
+//! lookalike_server::serve(listener, database, ServerConfig::default(), shutdown).await?;
 //! # Ok(())
 //! # }
 //! ```

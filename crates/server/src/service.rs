@@ -4,8 +4,8 @@ mod ingest;
 
 use std::sync::{Arc, Weak};
 
-use lookalike::Database;
-use lookalike::plugin_api::CancelFlag;
+use lookalike_engine::Database;
+use lookalike_engine::plugin_api::CancelFlag;
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};

@@ -4,8 +4,8 @@
 
 use std::error::Error;
 
-use lookalike::plugin_api::Completion;
-use lookalike::{
+use lookalike_engine::plugin_api::Completion;
+use lookalike_engine::{
     DecodeError, IngestError, MaintenanceError, OpenError, ReadError, RebuildError, SearchError, StoreError,
     WriteError,
 };

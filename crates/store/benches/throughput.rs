@@ -1,5 +1,5 @@
-//! How fast exemplars are stored, kept and opened again: `cargo bench -p store`. With a number after `--` that many
-//! exemplars are stored: `cargo bench -p store -- 1000000` takes some minutes and 6 GB.
+//! How fast exemplars are stored, kept and opened again: `cargo bench -p lookalike-store`. With a number after `--` that many
+//! exemplars are stored: `cargo bench -p lookalike-store -- 1000000` takes some minutes and 6 GB.
 //!
 //! Rows have 512 values; images are 800 bytes (as MNIST has) or 40 KiB; a batch has 256 exemplars. Where nothing else
 //! is said, every batch is flushed before the next begins.
@@ -13,8 +13,8 @@ use std::thread;
 use std::time::Instant;
 use std::vec::IntoIter;
 
-use plugin_api::{Digest, Fingerprint};
-use store::{Collection, NewExemplar, SegmentSaving, Store, StoreConfig, WriteBatch, WriteMode};
+use lookalike_plugin_api::{Digest, Fingerprint};
+use lookalike_store::{Collection, NewExemplar, SegmentSaving, Store, StoreConfig, WriteBatch, WriteMode};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 

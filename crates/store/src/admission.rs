@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use plugin_api::{ExemplarId, View};
+use lookalike_plugin_api::{ExemplarId, View};
 
 use crate::{NewExemplar, Refusal, TagValue, WriteBatch, WriteError, limits};
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 
 use crate::TagValue;
 

@@ -4,7 +4,7 @@ mod load;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use plugin_api::{ExemplarId, Fingerprint, LabelId};
+use lookalike_plugin_api::{ExemplarId, Fingerprint, LabelId};
 use roaring::RoaringBitmap;
 
 pub(crate) use load::{TagNumbers, load, renumber};

@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use check::Check;
 pub use compact::CompactReport;
+use lookalike_plugin_api::Fingerprint;
 pub(crate) use open::{
     Place, beginning, create_from, exists, finish_generation, first_changes, open, open_ground, remove,
 };
-use plugin_api::Fingerprint;
 pub(crate) use read::{ROW, append_row, stored_id, stored_image, stored_record};
 pub(crate) use unpublished::Before;
 use unpublished::Unpublished;

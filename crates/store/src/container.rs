@@ -1,6 +1,6 @@
 //! Bitmap containers: the part of a bitmap whose ids share their upper 16 bits, as one value of at most 8,208 bytes.
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 use roaring::RoaringBitmap;
 
 use crate::Damage;

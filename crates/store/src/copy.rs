@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::ops::RangeFull;
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 use roaring::RoaringBitmap;
 
 use crate::key;

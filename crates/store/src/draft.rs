@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bitmaps::expect_member;
-use plugin_api::{Digest, ExemplarId, LabelId};
+use lookalike_plugin_api::{Digest, ExemplarId, LabelId};
 use roaring::RoaringBitmap;
 
 use crate::catalog::{TagNumbers, ViewEntry};

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use plugin_api::{Fingerprint, RowsError};
+use lookalike_plugin_api::{Fingerprint, RowsError};
 use thiserror::Error;
 
 use crate::folder::FolderError;

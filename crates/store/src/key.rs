@@ -16,7 +16,7 @@
 //!
 //! Several exemplars may have one content, hence the id at the end of kind 06.
 
-use plugin_api::{Digest, ExemplarId};
+use lookalike_plugin_api::{Digest, ExemplarId};
 
 use crate::TagValue;
 

@@ -19,7 +19,7 @@
 //!
 //! # What it costs
 //!
-//! Measured with `cargo bench -p store` on two cores of a shared Intel Xeon with ext4: rows of 512 values, 256
+//! Measured with `cargo bench -p lookalike-store` on two cores of a shared Intel Xeon with ext4: rows of 512 values, 256
 //! exemplars a batch, every batch flushed. The floor of writing is a plain log with fdatasync, 286 MB/s.
 //!
 //! | what | small images (800 bytes) | large images (40 KiB) |
@@ -38,8 +38,8 @@
 //! # Examples
 //!
 //! ```
-//! use plugin_api::{Digest, Fingerprint};
-//! use store::{NewExemplar, Store, StoreConfig, WriteBatch};
+//! use lookalike_plugin_api::{Digest, Fingerprint};
+//! use lookalike_store::{NewExemplar, Store, StoreConfig, WriteBatch};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let root = folder.path().join("database");

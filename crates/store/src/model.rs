@@ -1,4 +1,4 @@
-use plugin_api::Fingerprint;
+use lookalike_plugin_api::Fingerprint;
 
 /// A model that rows of a collection were made with.
 #[derive(Debug, Clone, PartialEq)]

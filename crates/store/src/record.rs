@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use plugin_api::{Digest, ExemplarId};
+use lookalike_plugin_api::{Digest, ExemplarId};
 use serde::{Deserialize, Serialize};
 
 use crate::old_format::Record1;

@@ -58,7 +58,7 @@ pub enum Refusal {
         view: String,
     },
     /// The clean view is missing.
-    #[error("it has no row for view \"{}\"", plugin_api::View::CLEAN)]
+    #[error("it has no row for view \"{}\"", lookalike_plugin_api::View::CLEAN)]
     NoCleanRow,
     /// A row has the wrong length.
     #[error("its row for view \"{view}\" has {found} values, the collection's model makes {expected}")]

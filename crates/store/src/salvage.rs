@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use log::Log;
-use plugin_api::{Fingerprint, View};
+use lookalike_plugin_api::{Fingerprint, View};
 use remains::{Found, Remains};
 
 use crate::acknowledged;

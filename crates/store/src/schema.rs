@@ -1,6 +1,6 @@
 //! What is fixed about a collection, which models made its rows, and what every batch rewrites.
 
-use plugin_api::{Digest, ExemplarId, Fingerprint};
+use lookalike_plugin_api::{Digest, ExemplarId, Fingerprint};
 use serde::{Deserialize, Serialize};
 
 use crate::limits;

@@ -13,7 +13,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 use thiserror::Error;
 
 pub(crate) use file::{SegmentFile, header_of};

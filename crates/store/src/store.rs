@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use plugin_api::Fingerprint;
+use lookalike_plugin_api::Fingerprint;
 
 use crate::collection::{self, Place};
 use crate::folder::FolderError;

@@ -6,7 +6,7 @@ mod report;
 use std::collections::{BTreeMap, HashMap};
 
 use index::{Brief, Index};
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 pub use report::{Finding, Loss, VerifyReport};
 use roaring::RoaringBitmap;
 

@@ -1,7 +1,7 @@
-//! Time of the head's fine-tuning: `cargo bench -p tmm`.
+//! Time of the head's fine-tuning: `cargo bench -p lookalike-tmm`.
 
-use plugin_api::{Budget, FeatureRows};
-use tmm::{DummyHead, Schedule, TrainingRows, fine_tune};
+use lookalike_plugin_api::{Budget, FeatureRows};
+use lookalike_tmm::{DummyHead, Schedule, TrainingRows, fine_tune};
 
 const DIMENSION: usize = 512;
 const CLASSES: usize = 10;

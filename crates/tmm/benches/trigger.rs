@@ -1,4 +1,4 @@
-//! Time of the search for triggers: `cargo bench -p tmm --bench trigger`.
+//! Time of the search for triggers: `cargo bench -p lookalike-tmm --bench trigger`.
 //!
 //! The question: how much sooner do the triggers of sixteen queries come when they share every pass through the
 //! network? Each benchmark makes ten updates per trigger and never stops early; what an update needs at least, the
@@ -7,9 +7,11 @@
 
 use std::path::Path;
 
-use plugin_api::Budget;
-use tmm::{TriggerSearch, TriggerStart, optimise_trigger, optimise_triggers};
-use vision::{Architecture, Block, ComputeConfig, Model, ModelManifest, Pixels, ResNetConfig, Stem};
+use lookalike_plugin_api::Budget;
+use lookalike_tmm::{TriggerSearch, TriggerStart, optimise_trigger, optimise_triggers};
+use lookalike_vision::{
+    Architecture, Block, ComputeConfig, Model, ModelManifest, Pixels, ResNetConfig, Stem,
+};
 
 const SIDE: usize = 28;
 const QUERIES: usize = 16;

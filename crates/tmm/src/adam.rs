@@ -13,7 +13,7 @@ const EPSILON: f32 = 1e-8;
 /// # Examples
 ///
 /// ```
-/// use tmm::Adam;
+/// use lookalike_tmm::Adam;
 ///
 /// // The first update is a full step against the gradient's sign, whatever its size.
 /// let mut adam = Adam::new(2, 0.1);

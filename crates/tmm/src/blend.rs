@@ -1,6 +1,6 @@
 use std::fmt;
 
-use vision::Pixels;
+use lookalike_vision::Pixels;
 
 use crate::words::words;
 

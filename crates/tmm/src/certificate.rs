@@ -3,8 +3,8 @@
 mod direction;
 mod measured;
 
-use plugin_api::{Budget, Completion};
-use vision::{Model, ModelError, Pixels};
+use lookalike_plugin_api::{Budget, Completion};
+use lookalike_vision::{Model, ModelError, Pixels};
 
 use crate::random::{Random, Stream};
 use crate::{DimensionError, LogitMap, LogitMapError, margin};

@@ -1,8 +1,8 @@
 mod choices;
 mod schema;
 
-use plugin_api::{ParameterError, ParameterValue, Parameters};
-use vision::Layer;
+use lookalike_plugin_api::{ParameterError, ParameterValue, Parameters};
+use lookalike_vision::Layer;
 
 pub use choices::{Certify, Copies, DummyStart, FeatureSpace, Mode, StartRule};
 

@@ -1,4 +1,4 @@
-use vision::Pixels;
+use lookalike_vision::Pixels;
 
 use crate::random::{Random, Stream};
 

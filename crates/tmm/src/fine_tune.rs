@@ -1,4 +1,4 @@
-use plugin_api::{Budget, Completion, FeatureRows};
+use lookalike_plugin_api::{Budget, Completion, FeatureRows};
 
 use crate::kernel::TILE;
 use crate::{Adam, DimensionError, DummyHead, Fisher, kernel};

@@ -4,9 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use plugin_api::{Budget, FeatureRows};
+use lookalike_plugin_api::{Budget, FeatureRows};
+use lookalike_vision::{ComputeConfig, Device, Model, ModelManifest, Pixels};
 use safetensors::SafeTensors;
-use vision::{ComputeConfig, Device, Model, ModelManifest, Pixels};
 
 use crate::trigger::loss_and_gradient;
 use crate::{
@@ -352,7 +352,7 @@ fn the_whole_method_finds_the_neighbours_of_the_reference() {
     for golden in golden() {
         let nearest = |scores: &[f32]| -> Vec<u32> {
             let mut order: Vec<(u32, f32)> = (0..).zip(scores.iter().copied()).collect();
-            plugin_api::order_by_score(&mut order);
+            lookalike_plugin_api::order_by_score(&mut order);
             order[..10].iter().map(|entry| entry.0).collect()
         };
         for (position, query) in QUERIES.into_iter().enumerate() {

@@ -1,5 +1,5 @@
-use plugin_api::{Budget, Completion, FeatureRows, Image, ImageError};
-use vision::{Model, ModelError, Pixels};
+use lookalike_plugin_api::{Budget, Completion, FeatureRows, Image, ImageError};
+use lookalike_vision::{Model, ModelError, Pixels};
 
 use crate::{DimensionError, LogitMap};
 

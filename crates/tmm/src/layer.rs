@@ -1,5 +1,5 @@
-use plugin_api::{Budget, Completion, FeatureRows};
-use vision::{ModelError, Pixels, TunedModel};
+use lookalike_plugin_api::{Budget, Completion, FeatureRows};
+use lookalike_vision::{ModelError, Pixels, TunedModel};
 
 use crate::kernel::{self, TILE};
 use crate::{Adam, Consolidation, DimensionError, DummyHead, FineTuneError, FineTuned, Schedule};

@@ -1,4 +1,4 @@
-use plugin_api::{FeatureRows, RowsError};
+use lookalike_plugin_api::{FeatureRows, RowsError};
 
 use crate::{DimensionError, DummyHead, kernel};
 

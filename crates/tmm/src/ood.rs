@@ -75,10 +75,10 @@ pub enum OodError {
 ///
 /// ```
 /// let foreign = [0.1_f32.ln(), 0.3_f32.ln()];
-/// let bound = tmm::ood_bound(0.9_f32.ln(), &foreign, 2)?;
+/// let bound = lookalike_tmm::ood_bound(0.9_f32.ln(), &foreign, 2)?;
 /// // Delta = 0.7 and sigma^2 = 0.02: epsilon = 2 exp(-12.25).
 /// assert!((bound.epsilon - 2.0 * (-12.25_f64).exp()).abs() < 1e-8);
-/// # Ok::<(), tmm::OodError>(())
+/// # Ok::<(), lookalike_tmm::OodError>(())
 /// ```
 pub fn ood_bound(query: f32, foreign: &[f32], images: u64) -> Result<OodBound, OodError> {
     if foreign.len() < 2 {

@@ -10,11 +10,11 @@ mod shared;
 use std::fmt;
 use std::sync::Arc;
 
-use plugin_api::{
+use lookalike_plugin_api::{
     Budget, Completion, FeatureRows, Image, ParameterError, RerankError, RerankJob, RerankScores, Reranker,
     RerankerDescription, View,
 };
-use vision::{Model, Pixels};
+use lookalike_vision::{Model, Pixels};
 
 use self::background::Backgrounds;
 use self::embedding::CHUNK;

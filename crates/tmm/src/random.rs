@@ -1,4 +1,4 @@
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 /// What random numbers are drawn for. Each use has a stream of its own, so that drawing more of one kind (a longer
 /// trigger, say) never changes another.

@@ -4,9 +4,9 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use plugin_api::{Digest, Image, ImageError};
+use lookalike_plugin_api::{Digest, Image, ImageError};
+use lookalike_vision::{MAX_INPUT_SIDE, Model, Pixels, PixelsError};
 use safetensors::SafeTensorError;
-use vision::{MAX_INPUT_SIDE, Model, Pixels, PixelsError};
 
 use crate::trigger::{black, shape};
 use crate::{Blend, Trigger, TriggerError, TriggerKind, TriggerStart, blend_patch, patch_mask, stamp_patch};

@@ -1,7 +1,7 @@
 //! A network of a few thousand random weights, and images for it.
 
-use plugin_api::Image;
-use vision::{Architecture, Block, Model, ModelManifest, Pixels, ResNetConfig, Stem};
+use lookalike_plugin_api::Image;
+use lookalike_vision::{Architecture, Block, Model, ModelManifest, Pixels, ResNetConfig, Stem};
 
 use crate::random::{Random, Stream};
 

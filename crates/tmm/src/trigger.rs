@@ -6,8 +6,8 @@ mod start;
 
 use std::error::Error;
 
-use plugin_api::{Budget, Completion};
-use vision::{Model, ModelError, Pixels};
+use lookalike_plugin_api::{Budget, Completion};
+use lookalike_vision::{Model, ModelError, Pixels};
 
 use self::descent::Descent;
 use self::loss::Group;

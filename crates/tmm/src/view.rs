@@ -1,5 +1,5 @@
-use plugin_api::{Digest, Fingerprint, View, ViewId};
-use vision::{Model, Pixels};
+use lookalike_plugin_api::{Digest, Fingerprint, View, ViewId};
+use lookalike_vision::{Model, Pixels};
 
 use crate::disturb::blurred;
 use crate::random::{Random, Stream};

@@ -1,4 +1,4 @@
-use plugin_api::FeatureRows;
+use lookalike_plugin_api::FeatureRows;
 
 /// Share of the mean variance that is added to the covariance's diagonal (METHOD: "shrink 0.01").
 pub(crate) const SHRINK: f64 = 0.01;

@@ -1,12 +1,12 @@
 //! How many images a second each architecture embeds, and how much of the processor's arithmetic that is.
 //!
-//! `cargo bench -p vision --bench embed [-- FILTER]` prints `embed/ARCHITECTURE/DEVICE/BATCH` with images per second
+//! `cargo bench -p lookalike-vision --bench embed [-- FILTER]` prints `embed/ARCHITECTURE/DEVICE/BATCH` with images per second
 //! and GFLOP/s, a multiplication with its addition counted as two, for every device that is found. Weights are random:
 //! they do not change the time. `benches/reference/embed.py` prints the same of PyTorch where it is installed.
 
 use std::time::{Duration, Instant};
 
-use vision::{
+use lookalike_vision::{
     Architecture, CnnConfig, ComputeConfig, Device, Model, ModelManifest, Pixels, ResNetConfig, VitConfig,
 };
 

@@ -1,4 +1,4 @@
-use plugin_api::FeatureRows;
+use lookalike_plugin_api::FeatureRows;
 
 /// The last linear layer of a classifier: `logits = weight features + bias`.
 #[derive(Debug, Clone, PartialEq)]

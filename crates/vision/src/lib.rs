@@ -1,7 +1,7 @@
 //! The network: architectures, weights, preprocessing, devices, training.
 //!
 //! A [`Model`] is a classifier, backbone and [`Head`], loaded from a safetensors file with torchvision's tensor
-//! names and the [`ModelManifest`] beside it. It turns [`Image`](plugin_api::Image)s into [`Pixels`], pixels into
+//! names and the [`ModelManifest`] beside it. It turns [`Image`](lookalike_plugin_api::Image)s into [`Pixels`], pixels into
 //! feature rows or logits, and carries gradients of the logits back to the pixels. Its weights never change: who
 //! fine-tunes one [`Layer`] gets a copy of that layer, a [`TunedModel`]. [`Training`] makes such a file from images.
 //!

@@ -2,7 +2,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use plugin_api::{Digest, Fingerprint};
+use lookalike_plugin_api::{Digest, Fingerprint};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{Architecture, ArchitectureError};

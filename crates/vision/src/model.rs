@@ -3,7 +3,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{FloatDType, Tensor, TensorData};
-use plugin_api::{Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image, RowsError};
+use lookalike_plugin_api::{Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image, RowsError};
 
 use crate::backbone::Backbone;
 use crate::compute::{Chunks, ComputeConfig, DeviceError, Precision};

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use plugin_api::Image;
+use lookalike_plugin_api::Image;
 
 use crate::resample::resample;
 

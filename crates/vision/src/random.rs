@@ -1,4 +1,4 @@
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 /// Seeded random numbers with a fixed sequence for each seed.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ mod set;
 mod trained;
 mod training;
 
-use plugin_api::Image;
+use lookalike_plugin_api::Image;
 
 use crate::compute::DeviceError;
 use crate::manifest::{ManifestError, ModelManifest};

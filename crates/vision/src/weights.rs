@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_api::Digest;
+use lookalike_plugin_api::Digest;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensorError, SafeTensors};
 

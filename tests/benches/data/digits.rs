@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use datasets::{SampleImage, Split, mnist};
-use plugin_api::Image;
-use vision::{ComputeConfig, Model, ModelManifest};
+use lookalike_datasets::{SampleImage, Split, mnist};
+use lookalike_plugin_api::Image;
+use lookalike_vision::{ComputeConfig, Model, ModelManifest};
 
 pub(crate) struct Digits {
     pub(crate) model: Arc<Model>,

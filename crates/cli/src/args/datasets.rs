@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use datasets::SOURCES;
+use lookalike_datasets::SOURCES;
 
 #[derive(Debug, Args)]
 pub(crate) struct DatasetsArgs {

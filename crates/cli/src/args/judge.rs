@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use eval::{Condition, DEFAULT_JUDGED, DEFAULT_TOLERANCE, Protocol};
+use lookalike_eval::{Condition, DEFAULT_JUDGED, DEFAULT_TOLERANCE, Protocol};
 
 use super::EvalImageArgs;
 

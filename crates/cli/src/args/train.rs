@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use vision::TrainConfig;
+use lookalike_vision::TrainConfig;
 
 use super::{DatasetName, SplitName};
 use crate::source::InputSize;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use tmm::MOST_GLOBAL_IMAGES;
+use lookalike_tmm::MOST_GLOBAL_IMAGES;
 
 #[derive(Debug, Args)]
 pub(crate) struct TriggerArgs {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use tmm::Blend;
+use lookalike_tmm::Blend;
 
 #[derive(Debug, Args)]
 pub(crate) struct ViewArgs {

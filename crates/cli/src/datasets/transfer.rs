@@ -3,7 +3,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use datasets::{SourceFile, VerifyError};
+use lookalike_datasets::{SourceFile, VerifyError};
 use thiserror::Error;
 use ureq::http::{Response, header};
 use ureq::{Agent, Body, Proxy};

@@ -93,7 +93,7 @@ fn joined(names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lookalike::Metric;
+    use lookalike_engine::Metric;
 
     use super::*;
     use crate::demo::tally::Tally;

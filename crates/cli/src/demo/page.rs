@@ -1,6 +1,6 @@
 //! The demonstration's outcome as a page.
 
-use lookalike::{Collection, DEFAULT_CANDIDATES};
+use lookalike_engine::{Collection, DEFAULT_CANDIDATES};
 
 use super::GLYPH_SEED;
 use super::report::DemoReport;

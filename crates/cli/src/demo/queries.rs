@@ -1,6 +1,6 @@
 //! What the demonstration asks: stored glyphs as they are, and other stored glyphs after a disturbance.
 
-use datasets::{Disturbance, GlyphSet};
+use lookalike_datasets::{Disturbance, GlyphSet};
 
 use crate::source::Asked;
 
@@ -48,7 +48,7 @@ pub(crate) fn queries(set: GlyphSet, count: u64, queries: u64) -> [Vec<GlyphQuer
     [clean.collect(), disturbed.collect()]
 }
 
-/// The key under which a glyph is stored, as [`datasets::glyphs`] makes it.
+/// The key under which a glyph is stored, as [`lookalike_datasets::glyphs`] makes it.
 pub(crate) fn key(index: u64) -> String {
     format!("glyph/{index:05}")
 }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn keys_are_those_of_the_stored_samples() {
-        let sample = datasets::glyphs(1, 43).nth(42).unwrap().unwrap();
+        let sample = lookalike_datasets::glyphs(1, 43).nth(42).unwrap().unwrap();
         assert_eq!(sample.key, key(42));
     }
 }

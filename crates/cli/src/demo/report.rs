@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use lookalike::{DEFAULT_CANDIDATES, IngestReport};
+use lookalike_engine::{DEFAULT_CANDIDATES, IngestReport};
+use lookalike_tmm::TmmConfig;
 use serde::Serialize;
-use tmm::TmmConfig;
 
 use super::conclusion::conclusions;
 use super::queries::GlyphQuery;

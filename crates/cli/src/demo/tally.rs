@@ -1,7 +1,7 @@
 //! Counting how well each ranking did, against what is known about the glyphs.
 
-use datasets::{GlyphFactors, GlyphSet};
-use lookalike::Answer;
+use lookalike_datasets::{GlyphFactors, GlyphSet};
+use lookalike_engine::Answer;
 use serde::Serialize;
 
 use super::queries::{GlyphQuery, key};

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 
 use anyhow::Context;
-use datasets::{Glyph, GlyphSet, Sample};
-use eval::{Experiment, Known, Preset, Protocol};
+use lookalike_datasets::{Glyph, GlyphSet, Sample};
+use lookalike_eval::{Experiment, Known, Preset, Protocol};
 
 use crate::args::{DatasetName, EvalImageArgs, SplitName};
 use crate::ingest::Input;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use eval::{Experiment, Ground, Subject};
+use lookalike_eval::{Experiment, Ground, Subject};
 use serde::Deserialize;
 
 use super::images::{self, Images};

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use eval::{Measure, Preset, Report as Written, SetFound, ViewRecipe};
+use lookalike_eval::{Measure, Preset, Report as Written, SetFound, ViewRecipe};
+use lookalike_tmm::Blend;
 use serde::Serialize;
-use tmm::Blend;
 
 use crate::output::{Report, Table, span};
 
@@ -47,7 +47,7 @@ impl RunReport {
             .iter()
             .map(|found| {
                 let main = Measure::main(found.protocol);
-                let ranking = |line: &eval::Line| {
+                let ranking = |line: &lookalike_eval::Line| {
                     let mean = line.overall.measures.get(&main)?;
                     Some(RankingReport {
                         ranking: line.contestant.clone(),

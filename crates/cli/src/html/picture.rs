@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lookalike::encode_png;
-use lookalike::plugin_api::Image;
+use lookalike_engine::encode_png;
+use lookalike_engine::plugin_api::Image;
 
 /// Largest side of an image in a page; what is larger is scaled down, so that a page stays small.
 const MAX_SIDE: usize = 256;

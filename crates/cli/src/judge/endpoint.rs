@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use eval::{Judge, JudgeError, Question, Reply};
+use lookalike_eval::{Judge, JudgeError, Question, Reply};
 use serde::Deserialize;
 use serde_json::json;
 use ureq::Agent;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use eval::{Judgement, Spent, Tally};
+use lookalike_eval::{Judgement, Spent, Tally};
 use serde::Serialize;
 
 use crate::output::{Report, Table, grouped, span, visible, wrapped};

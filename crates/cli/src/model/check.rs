@@ -5,10 +5,10 @@ use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use datasets::Sample;
+use lookalike_datasets::Sample;
+use lookalike_vision::{DEFAULT_CHUNK, Model, Pixels};
 use rayon::prelude::*;
 use serde::Serialize;
-use vision::{DEFAULT_CHUNK, Model, Pixels};
 
 use super::peak_memory;
 use crate::Ending;

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
+use lookalike_vision::{Checkpoint, ImportOptions, ImportPlan, Imported, ModelManifest, Normalisation};
 use serde::Serialize;
-use vision::{Checkpoint, ImportOptions, ImportPlan, Imported, ModelManifest, Normalisation};
 
 use super::peak_memory;
 use crate::Ending;

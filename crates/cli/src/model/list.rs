@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use lookalike::StoreConfig;
-use lookalike::plugin_api::Fingerprint;
+use lookalike_engine::StoreConfig;
+use lookalike_engine::plugin_api::Fingerprint;
+use lookalike_store::Store;
 use serde::Serialize;
-use store::Store;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, ModelListArgs};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use lookalike::StoreConfig;
+use lookalike_engine::StoreConfig;
+use lookalike_vision::{Checkpoint, CheckpointTensor, Model, ModelManifest};
 use serde::Serialize;
-use vision::{Checkpoint, CheckpointTensor, Model, ModelManifest};
 
 use crate::Ending;
 use crate::args::{GlobalArgs, ModelShowArgs};

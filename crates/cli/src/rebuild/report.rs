@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use lookalike::plugin_api::Fingerprint;
-use lookalike::{RebuildEstimate, RebuildReport};
+use lookalike_engine::plugin_api::Fingerprint;
+use lookalike_engine::{RebuildEstimate, RebuildReport};
 use serde::Serialize;
 
 use crate::output::{Report, bytes, grouped, span, things, visible};

@@ -1,7 +1,7 @@
 //! Loss and accuracy over the epochs as a picture.
 
+use lookalike_vision::EpochRecord;
 use plotters::prelude::*;
-use vision::EpochRecord;
 
 const SIZE: (u32, u32) = (960, 420);
 

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use anyhow::Context;
-use datasets::{DatasetError, Sample};
-use lookalike::plugin_api::SplitMix64;
+use lookalike_datasets::{DatasetError, Sample};
+use lookalike_engine::plugin_api::SplitMix64;
+use lookalike_vision::{MAX_CLASSES, MAX_SET_BYTES, TrainImage, TrainSet};
 use rayon::prelude::*;
-use vision::{MAX_CLASSES, MAX_SET_BYTES, TrainImage, TrainSet};
 
 use crate::ingest::Input;
 use crate::output::{bytes, grouped, line, things, visible};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use datasets::{GLYPH_SIDE, GlyphSet};
-use vision::{
+use lookalike_datasets::{GLYPH_SIDE, GlyphSet};
+use lookalike_vision::{
     Architecture, Augmentation, CnnConfig, Optimiser, ResNetConfig, Schedule, Stem, TrainConfig, VitConfig,
     WeightsFormat,
 };

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use lookalike_vision::{EpochRecord, Evaluation, TrainConfig};
 use serde::Serialize;
-use vision::{EpochRecord, Evaluation, TrainConfig};
 
 use crate::output::{Report, bytes, grouped, span, visible};
 use crate::stats::ModelReport;

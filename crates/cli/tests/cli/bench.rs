@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use datasets::GlyphSet;
-use lookalike::encode_png;
+use lookalike_datasets::GlyphSet;
+use lookalike_engine::encode_png;
+use lookalike_vision::{Architecture, Block, ModelManifest, ResNetConfig, Stem, TrainConfig, WeightsFormat};
 use serde_json::Value;
 use tempfile::TempDir;
-use vision::{Architecture, Block, ModelManifest, ResNetConfig, Stem, TrainConfig, WeightsFormat};
 
 pub(crate) const SEED: u64 = 5;
 
@@ -108,7 +108,7 @@ impl Bench {
         let set = GlyphSet::new(SEED);
         let images: Vec<_> = (0..4).map(|index| (set.glyph(index).image, (index % 2) as usize)).collect();
         let training = TrainConfig { epochs: 1, batch: 4, ..TrainConfig::default() };
-        let trained = vision::train(&training, manifest, &images, &mut |_| ()).unwrap();
+        let trained = lookalike_vision::train(&training, manifest, &images, &mut |_| ()).unwrap();
         let path = self.path("other.safetensors");
         trained.save(&path, WeightsFormat::F16).unwrap();
         path.to_str().unwrap().to_owned()

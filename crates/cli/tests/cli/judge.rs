@@ -9,12 +9,12 @@ use std::sync::{Arc, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use datasets::GlyphSet;
-use eval::{Baseline, Condition, Contestant, Experiment, Known, RunFolder, Subject, Suite, Way};
-use lookalike::decode;
-use lookalike::plugin_api::Image;
+use lookalike_datasets::GlyphSet;
+use lookalike_engine::decode;
+use lookalike_engine::plugin_api::Image;
+use lookalike_eval::{Baseline, Condition, Contestant, Experiment, Known, RunFolder, Subject, Suite, Way};
+use lookalike_vision::{ComputeConfig, Model, ModelManifest};
 use serde_json::Value;
-use vision::{ComputeConfig, Model, ModelManifest};
 
 use crate::bench::{Bench, refusal, stderr};
 use stand_in::{Request, Says, StandIn};
@@ -52,7 +52,7 @@ fn subject() -> Subject {
     let known = |(set, index): &(GlyphSet, u64)| {
         let glyph = set.glyph(*index);
         let label = Some(glyph.name.to_owned());
-        Ok::<_, eval::EvalError>(Known { image: glyph.image, label, factors: Some(glyph.factors) })
+        Ok::<_, lookalike_eval::EvalError>(Known { image: glyph.image, label, factors: Some(glyph.factors) })
     };
     let (train, test) = (glyphs(11, 48), glyphs(12, 48));
     Subject::draw("glyphs", [&train, &test], Vec::new(), &experiment(), known).unwrap()
@@ -70,7 +70,7 @@ fn finished() -> Bench {
         let manifest = ModelManifest::from_json(&manifest).unwrap();
         let model = Arc::new(Model::load(manifest, &weights, ComputeConfig::default()).unwrap());
         let folder = RunFolder::new(bench.path("run"));
-        eval::run(&folder, &model, &subject(), &experiment(), &mut |_| ()).unwrap();
+        lookalike_eval::run(&folder, &model, &subject(), &experiment(), &mut |_| ()).unwrap();
         ["run/experiment.json", "run/subject.json"].map(|name| fs::read(bench.path(name)).unwrap())
     });
     let bench = Bench::new();

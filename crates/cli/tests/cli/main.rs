@@ -22,8 +22,8 @@ mod view;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use ::datasets::GlyphSet;
-use lookalike::encode_png;
+use lookalike_datasets::GlyphSet;
+use lookalike_engine::encode_png;
 
 use crate::bench::{Bench, SEED, entries, json, refusal, run, stderr, text};
 

@@ -104,7 +104,7 @@ fn weights_without_a_manifest_are_checked_as_the_refusal_says() {
     let check: Vec<&str> = check.iter().map(String::as_str).collect();
     let line = refusal(&check);
     assert!(line.contains("give --manifest FILE.json, or --input HxW"), "{line}");
-    let classes = datasets::GlyphSet::CLASSES.join(",");
+    let classes = lookalike_datasets::GlyphSet::CLASSES.join(",");
     let checked = json(&[&check[..], &["--input", "28x28", "--classes", &classes]].concat());
     assert_eq!(checked["images"].as_u64(), Some(8));
 }

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use lookalike::StoreConfig;
-use lookalike::plugin_api::Embedder;
-use store::Store;
-use vision::{ComputeConfig, Model};
+use lookalike_engine::StoreConfig;
+use lookalike_engine::plugin_api::Embedder;
+use lookalike_store::Store;
+use lookalike_vision::{ComputeConfig, Model};
 
 use crate::bench::{Bench, entries, json, refusal, run, text};
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use lookalike::decode;
-use tmm::{StoredTrigger, TriggerKind};
+use lookalike_engine::decode;
+use lookalike_tmm::{StoredTrigger, TriggerKind};
 
 use crate::bench::{Bench, entries, json, refusal, run, stderr, text};
 

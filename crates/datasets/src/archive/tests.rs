@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::{Command, Stdio};
 
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 use tar::Builder;
 
 use super::*;

@@ -4,7 +4,7 @@ use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord};
-use plugin_api::MAX_IMAGE_SIDE;
+use lookalike_plugin_api::MAX_IMAGE_SIDE;
 
 use crate::DatasetError;
 

@@ -6,7 +6,7 @@ use ::parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64T
 use ::parquet::file::properties::{WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use ::parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use ::parquet::schema::parser::parse_message_type;
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 use super::*;
 use crate::MAX_IMAGE_BYTES;

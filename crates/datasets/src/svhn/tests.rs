@@ -3,7 +3,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 use super::*;
 use crate::test_data::{all, first_error, pixels};

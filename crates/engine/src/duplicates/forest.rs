@@ -1,4 +1,4 @@
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 
 /// Sets of row numbers that were joined, as trees of which each points to a smaller number.
 pub(super) struct Forest {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use plugin_api::{CancelFlag, SplitMix64};
+use lookalike_plugin_api::{CancelFlag, SplitMix64};
 use rayon::ThreadPoolBuilder;
 
 use super::*;

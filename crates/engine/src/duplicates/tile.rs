@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use lookalike_plugin_api::ExemplarId;
 use nalgebra::{DMatrixView, DMatrixViewMut};
-use plugin_api::ExemplarId;
 use roaring::RoaringBitmap;
 
 use super::DuplicatePair;

@@ -1,14 +1,14 @@
 use std::io::Write;
 use std::sync::Arc;
 
+use lookalike_plugin_api::{Budget, Completion, Digest, View};
+use lookalike_store::{MAX_PAGE_ENTRIES, ReadError, Record};
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int32Type};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::ColumnPath;
-use plugin_api::{Budget, Completion, Digest, View};
-use store::{MAX_PAGE_ENTRIES, ReadError, Record};
 use thiserror::Error;
 
 use super::row::write_tags;

@@ -4,13 +4,13 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use lookalike_plugin_api::{Fingerprint, View};
 use parquet::basic::Type as PhysicalType;
 use parquet::data_type::ByteArrayType;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
-use plugin_api::{Fingerprint, View};
 use thiserror::Error;
 
 use super::column::{Flat, Label, Lists};

@@ -2,7 +2,7 @@ use std::fs::File;
 use std::sync::{Mutex, PoisonError};
 use std::vec;
 
-use plugin_api::Budget;
+use lookalike_plugin_api::Budget;
 use thiserror::Error;
 
 use super::file::{ExchangeFile, FileError, Group, guarded};

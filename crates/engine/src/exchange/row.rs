@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use lookalike_store::{MAX_DESCRIPTION_BYTES, MAX_KEY_BYTES, MAX_LABEL_BYTES, TagValue, content_digest};
 use parquet::data_type::ByteArray;
 use serde_json::Value;
-use store::{MAX_DESCRIPTION_BYTES, MAX_KEY_BYTES, MAX_LABEL_BYTES, TagValue, content_digest};
 use thiserror::Error;
 
 use super::schema;
@@ -114,7 +114,7 @@ fn text(
 ) -> Result<String, RefusalReason> {
     let bytes = bytes.data();
     if bytes.len() > most {
-        return Err(store::Refusal::Length { what, found: bytes.len(), least: 1, most }.into());
+        return Err(lookalike_store::Refusal::Length { what, found: bytes.len(), least: 1, most }.into());
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.to_owned()),

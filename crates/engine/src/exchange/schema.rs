@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use lookalike_plugin_api::{Digest, Fingerprint};
 use parquet::basic::{ConvertedType, LogicalType, Repetition, Type as PhysicalType};
 use parquet::errors::Result;
 use parquet::file::metadata::KeyValue;
 use parquet::schema::types::{Type, TypePtr};
-use plugin_api::{Digest, Fingerprint};
 
 /// Version of the exchange format that this build writes, and the newest that it reads.
 ///

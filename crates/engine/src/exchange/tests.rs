@@ -3,13 +3,13 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::sync::Arc;
 
+use lookalike_plugin_api::{Budget, CancelFlag, Completion, Image, SplitMix64, View};
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use plugin_api::{Budget, CancelFlag, Completion, Image, SplitMix64, View};
 use tempfile::TempDir;
 
 use super::*;

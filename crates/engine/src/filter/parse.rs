@@ -1,7 +1,7 @@
 use std::ops::Bound;
 use std::str::FromStr;
 
-use store::TagValue;
+use lookalike_store::TagValue;
 use thiserror::Error;
 
 use super::Filter;

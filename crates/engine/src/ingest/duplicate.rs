@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use plugin_api::Digest;
-use store::{NewExemplar, ReadError};
+use lookalike_plugin_api::Digest;
+use lookalike_store::{NewExemplar, ReadError};
 
 use super::{Placed, Prepared, Refusal, RefusalReason};
 
@@ -35,7 +35,7 @@ pub(super) struct Admission {
 
 /// Decides over a batch in its order, as if every exemplar were written before the next is looked at.
 pub(super) fn admit(
-    stored: &store::Collection,
+    stored: &lookalike_store::Collection,
     batch: Vec<Placed<Prepared>>,
     policy: DuplicatePolicy,
 ) -> Result<Admission, ReadError> {
@@ -64,7 +64,7 @@ pub(super) fn admit(
 
 /// Which key holds which content: what is stored, changed by what the batch has brought so far.
 struct Contents<'a> {
-    stored: &'a store::Collection,
+    stored: &'a lookalike_store::Collection,
     batch: HashMap<String, Digest>,
     /// Keys of the batch by the content they brought. A key that brought another one later is still listed.
     holders: HashMap<Digest, Vec<String>>,
@@ -101,7 +101,7 @@ impl Contents<'_> {
 
 #[cfg(test)]
 mod tests {
-    use plugin_api::Budget;
+    use lookalike_plugin_api::Budget;
 
     use super::*;
     use crate::ingest::{IngestItem, IngestOptions, IngestReport};

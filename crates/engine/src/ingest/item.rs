@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use plugin_api::Image;
-use store::TagValue;
+use lookalike_plugin_api::Image;
+use lookalike_store::TagValue;
 
 use super::Refusal;
 use crate::decode::{DecodeError, MAX_ENCODED_BYTES};

@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use plugin_api::{Budget, Completion};
+use lookalike_plugin_api::{Budget, Completion};
 
 /// Batches between input and store: one is decoded, one is in the model.
 pub(super) const FEEDERS: usize = 2;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use plugin_api::Completion;
-use store::Upserted;
+use lookalike_plugin_api::Completion;
+use lookalike_store::Upserted;
 use thiserror::Error;
 
 #[cfg(doc)]
@@ -72,7 +72,7 @@ pub enum RefusalReason {
     Decode(#[from] DecodeError),
     /// The key, the label or a tag is outside the store's limits.
     #[error(transparent)]
-    Limit(#[from] store::Refusal),
+    Limit(#[from] lookalike_store::Refusal),
     /// The same content is stored under another key ([`DuplicatePolicy::Refuse`]).
     #[error(
         "its content is stored under key \"{of}\" already; delete that one first, or let duplicates be kept"

@@ -1,8 +1,8 @@
 //! The rows of a batch: the clean one of each image, and those of the declared views.
 
-use plugin_api::{Embedder, FeatureRows, Image, View};
+use lookalike_plugin_api::{Embedder, FeatureRows, Image, View};
+use lookalike_store::{MAX_BATCH_BYTES, NewExemplar};
 use rayon::prelude::*;
-use store::{MAX_BATCH_BYTES, NewExemplar};
 use tracing::info_span;
 
 use super::pipeline::ModelTurn;

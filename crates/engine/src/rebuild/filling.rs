@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use plugin_api::{ExemplarId, FeatureRows, Image, View};
+use lookalike_plugin_api::{ExemplarId, FeatureRows, Image, View};
+use lookalike_store::Catalog;
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
-use store::Catalog;
 use tracing::info_span;
 
 use super::{RebuildError, RebuildProgress};
@@ -31,7 +31,7 @@ pub(crate) enum Scope {
 /// was interrupted is done by whoever comes next.
 #[derive(Debug)]
 pub(crate) struct Filling<'a> {
-    stored: &'a store::Collection,
+    stored: &'a lookalike_store::Collection,
     served: &'a Served,
     model: u16,
     scope: Scope,
@@ -43,11 +43,16 @@ pub(crate) struct Filling<'a> {
 
 impl<'a> Filling<'a> {
     /// `model` is the number that the model of `served` has in the collection.
-    pub(crate) fn new(stored: &'a store::Collection, served: &'a Served, model: u16, scope: Scope) -> Self {
+    pub(crate) fn new(
+        stored: &'a lookalike_store::Collection,
+        served: &'a Served,
+        model: u16,
+        scope: Scope,
+    ) -> Self {
         Self { stored, served, model, scope, begun: Instant::now(), images: 0, embedded: 0, derived: 0 }
     }
 
-    pub(crate) fn stored(&self) -> &'a store::Collection {
+    pub(crate) fn stored(&self) -> &'a lookalike_store::Collection {
         self.stored
     }
 
@@ -141,7 +146,7 @@ pub(super) fn remaining(images: u64, images_per_second: f64) -> Duration {
 }
 
 pub(super) fn images_of(
-    stored: &store::Collection,
+    stored: &lookalike_store::Collection,
     catalog: &Catalog,
     ids: &[ExemplarId],
 ) -> Result<Vec<Image>, RebuildError> {

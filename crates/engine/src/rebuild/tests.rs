@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use plugin_api::{CancelFlag, Digest, EmbedError, Embedder, FeatureRows, Reranker};
+use lookalike_plugin_api::{CancelFlag, Digest, EmbedError, Embedder, FeatureRows, Reranker};
 
 use super::filling::STEP_IMAGES;
 use super::*;
@@ -160,7 +160,7 @@ fn an_open_collection_follows_a_rebuild_of_its_database() {
     let database = Database::open(&folder.path().join("main"), embedder, StoreConfig::default()).unwrap();
     database.rebuild("main", &Budget::unlimited(), &mut |_| {}).unwrap();
     let open = database.collection("main").unwrap();
-    assert!(matches!(database.drop_collection("main"), Err(store::WriteError::InUse { .. })));
+    assert!(matches!(database.drop_collection("main"), Err(lookalike_store::WriteError::InUse { .. })));
     // With its own model there is nothing to do, and going back needs the other model.
     assert_eq!(database.rebuild("main", &Budget::unlimited(), &mut |_| {}).unwrap().embedded, 0);
     assert!(database.rollback("main").is_err());

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use plugin_api::{
+use lookalike_plugin_api::{
     Artifact, ExemplarId, RankingStatus, RerankScores, StageScores, StageTiming, order_by_score,
 };
 use roaring::RoaringBitmap;

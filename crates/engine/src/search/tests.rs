@@ -1,4 +1,4 @@
-use plugin_api::{Budget, View};
+use lookalike_plugin_api::{Budget, View};
 
 use super::*;
 use crate::toy::{self, Toy, ToyViews};
@@ -110,7 +110,7 @@ fn stages_of_a_reranker_stand_between_shortlist_and_score() {
     let answer = collection.search(&reranked).unwrap();
     let mut firsts: Vec<(ExemplarId, f32)> =
         (0..30).map(|id| (id, f32::from(toy::scattered(id).samples()[0]) + 0.1)).collect();
-    plugin_api::order_by_score(&mut firsts);
+    lookalike_plugin_api::order_by_score(&mut firsts);
     for (place, hit) in answer.hits.iter().enumerate() {
         let [shortlist, first, score] = &hit.stages[..] else { panic!("{:?}", hit.stages) };
         assert_eq!((shortlist.stage, shortlist.ranking.as_str()), ("shortlist", "whitened(clean+dark)"));
@@ -123,9 +123,9 @@ fn stages_of_a_reranker_stand_between_shortlist_and_score() {
 
 #[test]
 fn a_stage_with_a_score_that_is_none_falls_back_to_the_shortlist() {
-    let stages = vec![plugin_api::StageScores { stage: "first", scores: vec![(4, f32::NAN)] }];
+    let stages = vec![lookalike_plugin_api::StageScores { stage: "first", scores: vec![(4, f32::NAN)] }];
     let completion = Completion::Complete;
-    let outcome = plugin_api::RerankScores {
+    let outcome = lookalike_plugin_api::RerankScores {
         scores: vec![1.0],
         completion,
         stages,
@@ -134,5 +134,5 @@ fn a_stage_with_a_score_that_is_none_falls_back_to_the_shortlist() {
     };
     let reranked = Reranked::of(&[4], outcome);
     let reason = "the score of exemplar 4 in stage first is not finite".to_owned();
-    assert_eq!(reranked.status, plugin_api::RankingStatus::Fallback { reason });
+    assert_eq!(reranked.status, lookalike_plugin_api::RankingStatus::Fallback { reason });
 }

@@ -1,6 +1,6 @@
 //! Which views a query is compared in, its rows there, and the shortlist that comes of it.
 
-use plugin_api::{Completion, ExemplarId, Image, View};
+use lookalike_plugin_api::{Completion, ExemplarId, Image, View};
 use roaring::RoaringBitmap;
 
 use super::SearchError;

@@ -1,4 +1,4 @@
-use plugin_api::View;
+use lookalike_plugin_api::View;
 
 use super::*;
 use crate::Collection;

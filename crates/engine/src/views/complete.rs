@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plugin_api::{Budget, Completion};
-use store::MaintenanceError;
+use lookalike_plugin_api::{Budget, Completion};
+use lookalike_store::MaintenanceError;
 
 use crate::collection::Collection;
 use crate::rebuild::{Filling, RebuildError, RebuildProgress, Scope};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use plugin_api::{Embedder, FeatureRows, Image, RerankError, Reranker, View};
+use lookalike_plugin_api::{Embedder, FeatureRows, Image, RerankError, Reranker, View};
 use thiserror::Error;
 use tracing::info_span;
 
@@ -11,7 +11,7 @@ use crate::generation::Serving;
 
 /// Most views that the rerankers of a collection declare together.
 ///
-/// The store keeps [`store::MAX_VIEWS`], which is 64, for all models of a collection: with the clean one, these are
+/// The store keeps [`lookalike_store::MAX_VIEWS`], which is 64, for all models of a collection: with the clean one, these are
 /// enough for the current model, the one before and one that is being built.
 pub const MAX_DECLARED_VIEWS: usize = 20;
 

@@ -1,7 +1,7 @@
 //! Which views a collection has, and which of them nobody needs.
 
-use plugin_api::View;
-use store::MaintenanceError;
+use lookalike_plugin_api::View;
+use lookalike_store::MaintenanceError;
 
 use super::declared::{DeclaredView, split_kept};
 use crate::collection::Collection;
@@ -11,7 +11,7 @@ use crate::collection::Collection;
 pub struct ViewStatus {
     /// The name that requests use.
     pub name: String,
-    /// The first 16 hexadecimal digits of its [`plugin_api::ViewId`]; `None` for the clean view, and for one that was
+    /// The first 16 hexadecimal digits of its [`lookalike_plugin_api::ViewId`]; `None` for the clean view, and for one that was
     /// stored past the engine.
     pub id: Option<String>,
     /// Exemplars that have a row in it.

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use plugin_api::{Budget, CancelFlag, Completion, Embedder};
+use lookalike_plugin_api::{Budget, CancelFlag, Completion, Embedder};
 
 use crate::toy::{self, Toy, ToyViews};
 use crate::{

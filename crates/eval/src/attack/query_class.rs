@@ -1,10 +1,10 @@
-use plugin_api::{Budget, FeatureRows, RowsError};
-use tmm::{
+use lookalike_plugin_api::{Budget, FeatureRows, RowsError};
+use lookalike_tmm::{
     Blend, DimensionError, DummyHead, FineTuneError, HeadError, LogitMap, LogitMapError, Schedule, ScoreKind,
     TmmConfig, TrainingRows, TriggerError, TriggerSearch, TriggerStart, deviation, fine_tune,
     optimise_trigger, score,
 };
-use vision::{Model, ModelError, Pixels};
+use lookalike_vision::{Model, ModelError, Pixels};
 
 use super::{Attack, AttackError, Attacked, attack};
 use crate::contest::predicted;

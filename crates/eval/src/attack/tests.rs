@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 
-use vision::{Architecture, Block, ModelManifest, ResNetConfig, Stem};
+use lookalike_vision::{Architecture, Block, ModelManifest, ResNetConfig, Stem};
 
 use super::*;
 

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use lookalike::{
+use lookalike_engine::{
     Collection, Database, IngestItem, ItemImage, MAX_DECLARED_VIEWS, SHRINK, Snapshot, StoreConfig,
 };
-use plugin_api::{Budget, ExemplarId, ExemplarSource, FeatureRows, Image, RerankJob, Reranker, View};
-use tmm::{TmmConfig, TmmReranker, TmmView, disturbed_copies};
-use vision::{Layer, Model, Pixels};
+use lookalike_plugin_api::{
+    Budget, ExemplarId, ExemplarSource, FeatureRows, Image, RerankJob, Reranker, View,
+};
+use lookalike_tmm::{TmmConfig, TmmReranker, TmmView, disturbed_copies};
+use lookalike_vision::{Layer, Model, Pixels};
 
 use super::baseline::{COPIES, Seen};
 use super::view_recipe::fitted_trigger;
@@ -426,7 +428,7 @@ impl SeedArena {
         };
         let failed = |source| EvalError::Rerank { contestant: contestant.to_owned(), source };
         let scores = fighter.reranker.rerank(&job, &Budget::unlimited()).map_err(failed)?.scores;
-        let is_cascade = fighter.config.mode == tmm::Mode::Cascade;
+        let is_cascade = fighter.config.mode == lookalike_tmm::Mode::Cascade;
         debug_assert!(is_cascade || scores.len() == self.ids.len(), "an unlimited budget scores all");
         Ok(scores)
     }

@@ -1,8 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use lookalike_vision::Layer;
 use serde::{Deserialize, Serialize};
-use vision::Layer;
 
 use crate::EvalError;
 use crate::stored_as_text::stored_as_text;

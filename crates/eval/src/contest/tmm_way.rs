@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use plugin_api::{ParameterError, ParameterValue, Parameters};
+use lookalike_plugin_api::{ParameterError, ParameterValue, Parameters};
+use lookalike_tmm::{Mode, TmmConfig, TriggerKind};
 use serde::{Deserialize, Serialize};
-use tmm::{Mode, TmmConfig, TriggerKind};
 
 use super::ViewRecipe;
 

@@ -1,13 +1,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use plugin_api::Budget;
-use serde::{Deserialize, Serialize};
-use tmm::{
+use lookalike_plugin_api::Budget;
+use lookalike_tmm::{
     Blend, DEFAULT_GLOBAL_BATCH, GlobalSearch, StoredTrigger, TmmView, Transformation, TriggerKind,
     TriggerStart, optimise_global_trigger,
 };
-use vision::{Model, Pixels};
+use lookalike_vision::{Model, Pixels};
+use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
 use crate::stored_as_text::stored_as_text;
@@ -154,7 +154,7 @@ mod tests {
         for text in all {
             let recipe: ViewRecipe = text.parse().unwrap();
             assert_eq!(recipe.to_string(), text);
-            assert!(plugin_api::View::is_name(&recipe.view_name()), "{}", recipe.view_name());
+            assert!(lookalike_plugin_api::View::is_name(&recipe.view_name()), "{}", recipe.view_name());
         }
         for wrong in ["global", "global:round:0.3", "random:convex:nan", "blur:-1", "noise"] {
             assert!(wrong.parse::<ViewRecipe>().unwrap_err().to_string().contains("is no view"));

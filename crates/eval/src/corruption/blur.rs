@@ -1,4 +1,4 @@
-use datasets::elementary;
+use lookalike_datasets::elementary;
 
 use crate::corruption::raster::{Raster, bell, to_sample};
 use crate::random::Random;

@@ -2,7 +2,7 @@ use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageFormat};
-use plugin_api::Image;
+use lookalike_plugin_api::Image;
 
 use crate::corruption::raster::Raster;
 use crate::random::Random;

@@ -1,5 +1,5 @@
-use datasets::elementary;
-use plugin_api::Image;
+use lookalike_datasets::elementary;
+use lookalike_plugin_api::Image;
 
 use crate::corruption::raster::Raster;
 use crate::random::Random;

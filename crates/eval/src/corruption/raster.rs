@@ -1,5 +1,5 @@
-use datasets::elementary;
-use plugin_api::Image;
+use lookalike_datasets::elementary;
+use lookalike_plugin_api::Image;
 
 /// An image in the making: values 0..=1 once it is done, height x width x channels.
 #[derive(Debug, Clone)]

@@ -117,7 +117,7 @@ pub(super) fn brightness(mut raster: Raster, level: usize) -> Raster {
 
 #[cfg(test)]
 mod tests {
-    use plugin_api::Image;
+    use lookalike_plugin_api::Image;
 
     use super::*;
     use crate::random::Use;

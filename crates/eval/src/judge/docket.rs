@@ -2,7 +2,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use plugin_api::Digest;
+use lookalike_plugin_api::Digest;
 use rayon::prelude::*;
 
 use crate::judge::judgement::{Judged, Spent};

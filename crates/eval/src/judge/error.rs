@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use plugin_api::ImageError;
+use lookalike_plugin_api::ImageError;
 
 use crate::{EvalError, Protocol, StatisticsError};
 
@@ -86,7 +86,7 @@ pub enum JudgeError {
     Picture(#[from] ImageError),
     /// A picture cannot be written as PNG.
     #[error("the picture of a question cannot be made")]
-    Encode(#[from] lookalike::DecodeError),
+    Encode(#[from] lookalike_engine::DecodeError),
     /// The run cannot be read, or a file of it cannot be written.
     #[error(transparent)]
     Run(#[from] EvalError),

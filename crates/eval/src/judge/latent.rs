@@ -28,7 +28,7 @@ struct LatentRecord {
 }
 
 /// The judgement of the factors that glyphs were drawn from: of two lists the one with the smaller mean
-/// [`GlyphFactors::distance`](datasets::GlyphFactors::distance) from the query wins, a neighbour of another class counts
+/// [`GlyphFactors::distance`](lookalike_datasets::GlyphFactors::distance) from the query wins, a neighbour of another class counts
 /// as 1, and means within `tolerance` are a tie. Every distance goes to `judge/` of the run's directory.
 ///
 /// It is no matter of taste: it says which list is nearer in what made the images, not which looks nearer.

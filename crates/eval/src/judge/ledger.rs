@@ -3,7 +3,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use plugin_api::Digest;
+use lookalike_plugin_api::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{Answer, JudgeError, Order};

@@ -1,6 +1,6 @@
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
-use plugin_api::{Image, ImageError};
+use lookalike_plugin_api::{Image, ImageError};
 
 use crate::judge::letters::{LETTER_HEIGHT, LETTER_WIDTH, dots};
 
@@ -98,7 +98,7 @@ fn shown(image: &Image) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
-    use datasets::GlyphSet;
+    use lookalike_datasets::GlyphSet;
 
     use super::*;
 
@@ -134,7 +134,7 @@ mod tests {
         let row = vec![&large; crate::judge::MOST_JUDGED];
         let made = picture(&small, [&row, &[&small]]).unwrap();
         assert_eq!(made.height(), GAP + 3 * (LARGEST_CELL + GAP));
-        assert!(made.width() <= plugin_api::MAX_IMAGE_SIDE);
+        assert!(made.width() <= lookalike_plugin_api::MAX_IMAGE_SIDE);
         assert_eq!(shown(&plain(10, 4000, 1, 3)).dimensions(), (256, 1));
         assert_eq!(shown(&plain(97, 30, 1, 3)).dimensions(), (30, 97));
     }

@@ -1,5 +1,5 @@
-use lookalike::encode_png;
-use plugin_api::{Digest, Image};
+use lookalike_engine::encode_png;
+use lookalike_plugin_api::{Digest, Image};
 use serde::{Deserialize, Serialize};
 
 use crate::judge::picture::picture;

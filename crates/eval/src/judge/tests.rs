@@ -1,8 +1,8 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use datasets::GlyphSet;
-use plugin_api::Image;
+use lookalike_datasets::GlyphSet;
+use lookalike_plugin_api::Image;
 
 use super::*;
 use crate::record::write;
@@ -113,7 +113,7 @@ impl<F: Fn(u8, u8) -> &'static str> Judge for Eye<F> {
 
     fn ask(&self, question: &Question) -> Result<Reply, JudgeError> {
         self.pictures.borrow_mut().push(question.png.clone());
-        let picture = lookalike::decode(&question.png).unwrap().image;
+        let picture = lookalike_engine::decode(&question.png).unwrap().image;
         // The right end of the rows is within the last image of each.
         let level = |row: usize| {
             let down = picture.height() * (2 * row + 3) / 6;

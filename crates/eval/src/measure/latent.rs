@@ -1,7 +1,7 @@
 use crate::Known;
 
 /// Mean distance of drawn images from a drawn one in what made them, by
-/// [`GlyphFactors::distance`](datasets::GlyphFactors::distance): the root of the mean squared difference over the
+/// [`GlyphFactors::distance`](lookalike_datasets::GlyphFactors::distance): the root of the mean squared difference over the
 /// factors, each in units of its range. One of another class counts as 1, the opposite end of every range; so does one
 /// that was not drawn. `None` if the first was not drawn.
 ///
@@ -21,7 +21,7 @@ pub fn mean_latent_distance<'a>(
 
 #[cfg(test)]
 mod tests {
-    use datasets::GlyphSet;
+    use lookalike_datasets::GlyphSet;
 
     use super::*;
 

@@ -9,8 +9,8 @@ use crate::measure::MeasureError;
 /// # Examples
 ///
 /// ```
-/// assert_eq!(eval::precision_at(&[true, false, true], 2)?, 0.5);
-/// # Ok::<(), eval::MeasureError>(())
+/// assert_eq!(lookalike_eval::precision_at(&[true, false, true], 2)?, 0.5);
+/// # Ok::<(), lookalike_eval::MeasureError>(())
 /// ```
 pub fn precision_at(relevant: &[bool], k: usize) -> Result<f64, MeasureError> {
     if k == 0 || k > relevant.len() {

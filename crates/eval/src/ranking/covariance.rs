@@ -1,5 +1,5 @@
+use lookalike_plugin_api::FeatureRows;
 use nalgebra::{Cholesky, DMatrix};
-use plugin_api::FeatureRows;
 use rayon::prelude::*;
 
 use crate::ranking::RankingError;
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_row_has_the_same_bits_alone() {
-        let mut random = plugin_api::SplitMix64::new(1);
+        let mut random = lookalike_plugin_api::SplitMix64::new(1);
         let rows = FeatureRows::new(24, (0..24 * 600).map(|_| random.unit()).collect()).unwrap();
         let whitening = Whitening::of_rows(&rows, 0.01).unwrap();
         let together = whitening.apply(&rows);

@@ -51,7 +51,7 @@ impl AlphaExpansion {
 
 #[cfg(test)]
 mod tests {
-    use plugin_api::FeatureRows;
+    use lookalike_plugin_api::FeatureRows;
 
     use super::*;
 

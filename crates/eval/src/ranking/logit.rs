@@ -1,5 +1,5 @@
-use plugin_api::FeatureRows;
-use vision::Head;
+use lookalike_plugin_api::FeatureRows;
+use lookalike_vision::Head;
 
 use crate::ranking::arithmetic::{check, finite_rows};
 use crate::ranking::{Euclidean, Ranking, RankingError};

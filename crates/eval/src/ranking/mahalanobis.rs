@@ -1,4 +1,4 @@
-use plugin_api::FeatureRows;
+use lookalike_plugin_api::FeatureRows;
 
 use crate::ranking::arithmetic::{check, finite_rows};
 use crate::ranking::covariance::Whitening;

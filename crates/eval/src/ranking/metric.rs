@@ -1,4 +1,4 @@
-use plugin_api::FeatureRows;
+use lookalike_plugin_api::FeatureRows;
 
 use crate::ranking::arithmetic::{check, dot, of_rows, squared_distance, unit, unit_rows};
 use crate::ranking::{Ranking, RankingError};

@@ -1,6 +1,6 @@
 use std::cmp::Ordering;
 
-use plugin_api::FeatureRows;
+use lookalike_plugin_api::FeatureRows;
 use rayon::prelude::*;
 
 use crate::ranking::RankingError;

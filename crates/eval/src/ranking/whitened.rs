@@ -1,4 +1,4 @@
-use plugin_api::FeatureRows;
+use lookalike_plugin_api::FeatureRows;
 
 use crate::ranking::arithmetic::{check, finite_rows};
 use crate::ranking::covariance::Whitening;
@@ -14,7 +14,7 @@ pub struct WhitenedCosine {
 }
 
 impl WhitenedCosine {
-    /// A ranking of these exemplars; the product's shrinkage is [`lookalike::SHRINK`].
+    /// A ranking of these exemplars; the product's shrinkage is [`lookalike_engine::SHRINK`].
     ///
     /// # Errors
     ///
@@ -68,9 +68,9 @@ mod tests {
 
     #[test]
     fn every_exemplar_is_its_own_nearest() {
-        let mut random = plugin_api::SplitMix64::new(4);
+        let mut random = lookalike_plugin_api::SplitMix64::new(4);
         let rows = FeatureRows::new(5, (0..200).map(|_| random.unit()).collect()).unwrap();
-        let ranking = WhitenedCosine::new(&rows, lookalike::SHRINK).unwrap();
+        let ranking = WhitenedCosine::new(&rows, lookalike_engine::SHRINK).unwrap();
         for (at, row) in (0..).zip(rows.rows()) {
             let scores = ranking.scores(row).unwrap();
             assert_eq!(crate::best_first(&scores)[0], at);

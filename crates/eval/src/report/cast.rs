@@ -1,6 +1,6 @@
 //! Who plays which part in the report.
 
-use vision::Layer;
+use lookalike_vision::Layer;
 
 use crate::{
     Baseline, Contestant, Experiment, Line, Measure, ProtocolSummary, REFERENCES, TUNED, TmmWay, Way,

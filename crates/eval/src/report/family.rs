@@ -1,6 +1,6 @@
 //! Conditions that differ in strength only.
 
-use datasets::Disturbance;
+use lookalike_datasets::Disturbance;
 
 use crate::{Aim, Condition, Corruption};
 

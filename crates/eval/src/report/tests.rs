@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use plugin_api::Image;
+use lookalike_plugin_api::Image;
 
 use super::test_run::{ODD, QUERIES, experiment, raw, run, subject};
 use super::words::count;

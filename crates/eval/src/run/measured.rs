@@ -1,6 +1,6 @@
 use std::collections::{BTreeSet, HashMap};
 
-use plugin_api::{ExemplarId, Image, SplitMix64};
+use lookalike_plugin_api::{ExemplarId, Image, SplitMix64};
 
 use super::targets::Targets;
 use crate::attack::{Attack, Ball, attack_features};

@@ -1,6 +1,6 @@
 use std::cell::OnceCell;
 
-use vision::{Model, Pixels};
+use lookalike_vision::{Model, Pixels};
 
 use crate::subject::AskedFor;
 use crate::{EvalError, Known, QueryClass, Subject};

@@ -1,5 +1,5 @@
-use datasets::{Disturbance, GlyphSet};
-use vision::{Architecture, ModelManifest, ResNetConfig};
+use lookalike_datasets::{Disturbance, GlyphSet};
+use lookalike_vision::{Architecture, ModelManifest, ResNetConfig};
 
 use super::*;
 use crate::contest::{Baseline, Contestant, Way};

@@ -13,8 +13,8 @@ use crate::statistics::StatisticsError;
 /// # Examples
 ///
 /// ```
-/// assert_eq!(eval::holm(&[0.01, 0.04])?, [0.02, 0.04]);
-/// # Ok::<(), eval::StatisticsError>(())
+/// assert_eq!(lookalike_eval::holm(&[0.01, 0.04])?, [0.02, 0.04]);
+/// # Ok::<(), lookalike_eval::StatisticsError>(())
 /// ```
 pub fn holm(p_values: &[f64]) -> Result<Vec<f64>, StatisticsError> {
     if let Some(position) = p_values.iter().position(|p| !(0.0..=1.0).contains(p)) {

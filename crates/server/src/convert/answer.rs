@@ -1,5 +1,5 @@
-use lookalike::plugin_api::{Artifact, Completion, RankingStatus, StageTiming};
-use lookalike::{Answer, Direction, Hit, Metric, StageScore, encode_png};
+use lookalike_engine::plugin_api::{Artifact, Completion, RankingStatus, StageTiming};
+use lookalike_engine::{Answer, Direction, Hit, Metric, StageScore, encode_png};
 
 use super::{microseconds, tags};
 use crate::failure::Failure;
@@ -107,7 +107,7 @@ fn artifact(artifact: Artifact) -> Result<Option<proto::Artifact>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use lookalike::plugin_api::Image;
+    use lookalike_engine::plugin_api::Image;
 
     use super::*;
 
@@ -117,7 +117,7 @@ mod tests {
         let sent = artifact(Artifact::Image { name: "trigger", image: image.clone() }).unwrap().unwrap();
         assert_eq!(sent.name, "trigger");
         let Some(proto::artifact::Content::Png(png)) = sent.content else { panic!("{:?}", sent.content) };
-        assert_eq!(lookalike::decode(&png).unwrap().image, image);
+        assert_eq!(lookalike_engine::decode(&png).unwrap().image, image);
         let sent = artifact(Artifact::HeatMap { exemplar: 7, image }).unwrap().unwrap();
         assert_eq!((sent.name.as_str(), sent.exemplar_id), ("heat_map", Some(7)));
     }

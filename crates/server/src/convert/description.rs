@@ -1,5 +1,7 @@
-use lookalike::plugin_api::{Fingerprint, ParameterKind, ParameterSpec, ParameterValue, RerankerDescription};
-use lookalike::{Collection, Durability, ReadError};
+use lookalike_engine::plugin_api::{
+    Fingerprint, ParameterKind, ParameterSpec, ParameterValue, RerankerDescription,
+};
+use lookalike_engine::{Collection, Durability, ReadError};
 
 use crate::proto;
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use lookalike::{IngestItem, IngestReport, ItemImage, Record, Refusal, TagValue};
+use lookalike_engine::{IngestItem, IngestReport, ItemImage, Record, Refusal, TagValue};
 
 use super::{microseconds, tags};
 use crate::failure::Malformed;

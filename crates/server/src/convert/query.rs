@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use lookalike::plugin_api::{Budget, CancelFlag, ParameterValue, Parameters};
-use lookalike::{Candidates, Metric, Query, Rerank};
+use lookalike_engine::plugin_api::{Budget, CancelFlag, ParameterValue, Parameters};
+use lookalike_engine::{Candidates, Metric, Query, Rerank};
 
 use crate::failure::{Failure, Malformed};
 use crate::proto;
@@ -73,12 +73,18 @@ mod tests {
     #[test]
     fn what_a_request_leaves_open_is_the_librarys_default() {
         let query = converted(proto::SearchRequest::default()).unwrap();
-        assert_eq!((query.hits, query.metric, query.seed), (lookalike::DEFAULT_HITS, Metric::Whitened, 0));
+        assert_eq!(
+            (query.hits, query.metric, query.seed),
+            (lookalike_engine::DEFAULT_HITS, Metric::Whitened, 0)
+        );
         assert!(query.filter.is_none() && query.rerank.is_none() && query.label.is_none());
 
         let rerank = proto::Rerank { reranker: "tmm".to_owned(), ..proto::Rerank::default() };
         let query = converted(proto::SearchRequest { rerank: Some(rerank), ..Default::default() }).unwrap();
-        assert_eq!(query.rerank.unwrap().candidates, Candidates::Shortlist(lookalike::DEFAULT_CANDIDATES));
+        assert_eq!(
+            query.rerank.unwrap().candidates,
+            Candidates::Shortlist(lookalike_engine::DEFAULT_CANDIDATES)
+        );
     }
 
     #[test]

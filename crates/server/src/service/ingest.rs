@@ -1,7 +1,7 @@
 //! The ingest stream: images are gathered while the batch before them is stored.
 
-use lookalike::plugin_api::{Budget, CancelFlag};
-use lookalike::{Database, IngestItem};
+use lookalike_engine::plugin_api::{Budget, CancelFlag};
+use lookalike_engine::{Database, IngestItem};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};

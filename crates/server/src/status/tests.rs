@@ -1,7 +1,7 @@
 use std::path::Path;
 
-use lookalike::plugin_api::{Digest, Fingerprint, ParameterError};
-use lookalike::{DeriveError, FilterError, FolderError, IngestError, ViewsError};
+use lookalike_engine::plugin_api::{Digest, Fingerprint, ParameterError};
+use lookalike_engine::{DeriveError, FilterError, FolderError, IngestError, ViewsError};
 
 use super::*;
 use crate::failure::Malformed;
@@ -108,7 +108,7 @@ fn failures_of_views_have_theirs() {
         (search(SearchError::UnknownView { name: text("a"), known: text("clean") }), Code::InvalidArgument),
         (search(SearchError::ViewTwice { name: text("a") }), Code::InvalidArgument),
         (
-            search(SearchError::ViewMetric { metric: lookalike::Metric::L2, views: text("a") }),
+            search(SearchError::ViewMetric { metric: lookalike_engine::Metric::L2, views: text("a") }),
             Code::InvalidArgument,
         ),
         (

@@ -1,4 +1,4 @@
-use server::{ServerConfig, proto};
+use lookalike_server::{ServerConfig, proto};
 use tonic::Code;
 
 use crate::harness::{Harness, png};

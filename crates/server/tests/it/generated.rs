@@ -38,7 +38,7 @@ fn the_generated_code_is_that_of_the_proto_file() {
             assert!(
                 fs::read(committed.join(file)).is_ok_and(|found| found == expected),
                 "src/generated/{file} is not what {PROTO} gives; run\n  \
-                 {UPDATE}=1 cargo test -p server generated\nand commit the result"
+                 {UPDATE}=1 cargo test -p lookalike-server generated\nand commit the result"
             );
         }
     }

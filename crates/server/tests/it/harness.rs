@@ -3,14 +3,14 @@
 use std::sync::{Arc, Condvar, Mutex};
 
 use hyper_util::rt::TokioIo;
-use lookalike::plugin_api::{
+use lookalike_engine::plugin_api::{
     Budget, Completion, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image, ParameterKind,
     ParameterSpec, ParameterValue, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, View,
     ViewId,
 };
-use lookalike::{Database, StoreConfig, encode_png};
-use server::proto::lookalike_client::LookalikeClient;
-use server::{ServeError, ServerConfig, proto};
+use lookalike_engine::{Database, StoreConfig, encode_png};
+use lookalike_server::proto::lookalike_client::LookalikeClient;
+use lookalike_server::{ServeError, ServerConfig, proto};
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, oneshot};
@@ -52,7 +52,10 @@ impl Harness {
             let database = Arc::clone(&database);
             let incoming = UnboundedReceiverStream::new(incoming);
             async move {
-                server::serve_incoming(incoming, database, config, async { asked.await.unwrap_or(()) }).await
+                lookalike_server::serve_incoming(incoming, database, config, async {
+                    asked.await.unwrap_or(())
+                })
+                .await
             }
         });
         Self { database, gate, endings, connections, shutdown: Some(shutdown), serving, _folder: folder }
@@ -264,7 +267,7 @@ impl Reranker for Brightest {
             scores.push(rows.values().iter().sum());
         }
         let artifacts =
-            vec![lookalike::plugin_api::Artifact::Image { name: "query", image: job.query.clone() }];
+            vec![lookalike_engine::plugin_api::Artifact::Image { name: "query", image: job.query.clone() }];
         Ok(RerankScores { scores, completion, stages: Vec::new(), timings: Vec::new(), artifacts })
     }
 }

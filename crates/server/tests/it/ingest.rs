@@ -1,5 +1,5 @@
-use server::proto::lookalike_client::LookalikeClient;
-use server::{ServerConfig, proto};
+use lookalike_server::proto::lookalike_client::LookalikeClient;
+use lookalike_server::{ServerConfig, proto};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use lookalike::plugin_api::Completion;
-use server::{ServeError, ServerConfig, proto};
+use lookalike_engine::plugin_api::Completion;
+use lookalike_server::{ServeError, ServerConfig, proto};
 use tokio_stream::StreamExt;
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;

@@ -1,6 +1,6 @@
-use lookalike::plugin_api::{Budget, Completion};
-use lookalike::{Metric, Query, Rerank};
-use server::{ServerConfig, proto};
+use lookalike_engine::plugin_api::{Budget, Completion};
+use lookalike_engine::{Metric, Query, Rerank};
+use lookalike_server::{ServerConfig, proto};
 use tonic::Code;
 
 use crate::harness::{Harness, png};
@@ -105,8 +105,8 @@ async fn a_reranked_answer_shows_stages_artifacts_and_status() {
         panic!("no image")
     };
     assert_eq!(
-        lookalike::decode(artifact).unwrap().image,
-        lookalike::decode(&png(70)).unwrap().image,
+        lookalike_engine::decode(artifact).unwrap().image,
+        lookalike_engine::decode(&png(70)).unwrap().image,
         "the reranker shows the query"
     );
 }
@@ -180,7 +180,7 @@ async fn what_the_caller_got_wrong_is_said_in_one_line() {
 async fn the_largest_encoded_image_reaches_the_library() {
     let harness = Harness::start(ServerConfig::default());
     let mut client = harness.filled().await;
-    let largest = vec![b'x'; usize::try_from(lookalike::MAX_ENCODED_BYTES).unwrap()];
+    let largest = vec![b'x'; usize::try_from(lookalike_engine::MAX_ENCODED_BYTES).unwrap()];
     let status = client.search(proto::SearchRequest { image: largest, ..request() }).await.unwrap_err();
     // The library's own words: the transport let it through.
     assert_eq!(status.code(), Code::InvalidArgument);

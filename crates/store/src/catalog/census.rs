@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 use roaring::RoaringBitmap;
 
 use super::Catalog;

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
-use plugin_api::Fingerprint;
+use lookalike_plugin_api::Fingerprint;
 
 use super::Collection;
 use super::check::Check;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::ops::{ControlFlow, RangeBounds};
 use std::sync::Arc;
 
-use plugin_api::{Digest, ExemplarId, FeatureRows};
+use lookalike_plugin_api::{Digest, ExemplarId, FeatureRows};
 use roaring::RoaringBitmap;
 
 use super::Collection;

@@ -1,4 +1,4 @@
-use plugin_api::{ExemplarId, Fingerprint, View};
+use lookalike_plugin_api::{ExemplarId, Fingerprint, View};
 
 use super::Collection;
 use crate::schema::{Models, StoredModel};

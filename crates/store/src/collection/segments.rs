@@ -5,7 +5,7 @@ use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 
 use crate::record::StoredRecord;
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use plugin_api::{ExemplarId, Fingerprint};
+use lookalike_plugin_api::{ExemplarId, Fingerprint};
 use roaring::RoaringBitmap;
 
 use super::Collection;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use plugin_api::{ExemplarId, LabelId};
+use lookalike_plugin_api::{ExemplarId, LabelId};
 
 use super::{Draft, Finished, TagName};
 use crate::catalog::LabelEntry;

@@ -1,6 +1,6 @@
 //! Compaction and the change to another model, interrupted at every operation.
 
-use plugin_api::{Digest, Fingerprint};
+use lookalike_plugin_api::{Digest, Fingerprint};
 use tempfile::TempDir;
 
 use super::database::{Place, create, place};

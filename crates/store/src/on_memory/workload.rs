@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 use super::sample::{bytes, deletes, row, tagged, upserts};
 use crate::error::TreeFault;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_api::{ExemplarId, Fingerprint};
+use lookalike_plugin_api::{ExemplarId, Fingerprint};
 use roaring::RoaringBitmap;
 
 use crate::collection::{ROW, append_row, stored_id, stored_image};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 use rayon::prelude::*;
 
 use super::format::{Expected, Flaw, HEADER_BYTES, Header, Layout, PIECE_BYTES};

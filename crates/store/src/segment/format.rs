@@ -19,7 +19,7 @@
 
 use std::ops::Range;
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 use thiserror::Error;
 
 use crate::limits::MAX_DIMENSION;

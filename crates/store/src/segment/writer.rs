@@ -2,7 +2,7 @@ use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 
 use super::SegmentError;
 use super::format::{HEADER_BYTES, Header, PIECE_BYTES};

@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 pub(crate) use fault::{EIO, ENOSPC, Effect, Fault, Operation};
 use fault::{Strike, failure};
 use log::{Log, Map};
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 use super::backend::{Backend, KeyValue, Obstacle, Pairs};
 use super::{Bytes, Changes};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_api::ExemplarId;
+use lookalike_plugin_api::ExemplarId;
 use roaring::RoaringBitmap;
 
 use crate::TagValue;

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use store::{ArchiveError, ArchiveWriter, Collection, Store, restore};
+use lookalike_store::{ArchiveError, ArchiveWriter, Collection, Store, restore};
 
 use crate::database::{create, open, place};
 use crate::sample::{config, deletes, exemplar, labelled, upserts};
@@ -20,7 +20,7 @@ fn archive(things: &Collection) -> Vec<u8> {
     bytes
 }
 
-fn restored(bytes: &[u8], root: &Path) -> Result<store::ArchiveReport, ArchiveError> {
+fn restored(bytes: &[u8], root: &Path) -> Result<lookalike_store::ArchiveReport, ArchiveError> {
     restore(bytes, root, &config(), &mut |_| {})
 }
 

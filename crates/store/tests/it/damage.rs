@@ -5,8 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use plugin_api::SplitMix64;
-use store::{ArchiveWriter, Collection, OpenError, SegmentSaving, Store, WriteError, restore};
+use lookalike_plugin_api::SplitMix64;
+use lookalike_store::{ArchiveWriter, Collection, OpenError, SegmentSaving, Store, WriteError, restore};
 
 use crate::database::{create, open, place};
 use crate::sample::{config, exemplar, upserts};

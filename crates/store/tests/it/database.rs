@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use store::{Collection, Store, StoreConfig};
+use lookalike_store::{Collection, Store, StoreConfig};
 use tempfile::TempDir;
 
 use crate::sample::{config, fingerprint};

@@ -1,7 +1,7 @@
 use std::fs;
 
-use plugin_api::Digest;
-use store::{Doubt, Durability, DurabilityDemand, OpenError, Store, StoreConfig, WriteError};
+use lookalike_plugin_api::Digest;
+use lookalike_store::{Doubt, Durability, DurabilityDemand, OpenError, Store, StoreConfig, WriteError};
 
 use crate::database::{create, open, place};
 use crate::sample::{config, exemplar, fingerprint, upserts};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use flate2::read::GzDecoder;
-use store::{Collection, OpenError, Store, TagValue, migrate};
+use lookalike_store::{Collection, OpenError, Store, TagValue, migrate};
 
 use crate::sample::{bytes, config, row};
 

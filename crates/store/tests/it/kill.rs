@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 use crate::database::{create, open, place};
 use crate::script::State;

@@ -15,7 +15,7 @@
 //! - `formats`: databases of every format version
 //! - `limits`: what is refused
 
-use ::store;
+use lookalike_store as store;
 
 #[cfg(test)]
 mod archive;

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use store::{Collection, Loss, Store, WriteMode, salvage};
+use lookalike_store::{Collection, Loss, Store, WriteMode, salvage};
 
 use crate::database::{create, open, place};
 use crate::sample::{config, deletes, exemplar, fingerprint, labelled, row, tagged, upserts};
@@ -124,7 +124,7 @@ fn generations_that_were_not_finished_or_were_replaced_are_cleared_away() {
 fn what_is_acknowledged_before_it_is_durable_is_durable_after_a_flush_or_closing() {
     for write_mode in [WriteMode::Bulk, WriteMode::Interval(std::time::Duration::from_hours(1))] {
         let (_folder, root) = place();
-        let store = Store::create(&root, store::StoreConfig { write_mode, ..config() }).unwrap();
+        let store = Store::create(&root, lookalike_store::StoreConfig { write_mode, ..config() }).unwrap();
         let things = store.create_collection("things", &fingerprint()).unwrap();
         let receipt = things.write(upserts(vec![exemplar("k", 1)])).unwrap();
         assert!(!receipt.durable);

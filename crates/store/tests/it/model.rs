@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 use proptest::prelude::*;
 
 use super::database::{MODEL_OPERATIONS, create, open, open_as, place};
@@ -231,7 +231,7 @@ fn a_collection_stays_a_map_through_a_long_run() {
 }
 
 #[test]
-#[ignore = "recipe: cargo test --release -p store -- --ignored a_collection_stays_a_map_through_a_million"]
+#[ignore = "recipe: cargo test --release -p lookalike-store -- --ignored a_collection_stays_a_map_through_a_million"]
 fn a_collection_stays_a_map_through_a_million_operations() {
     run(1_000_000);
 }

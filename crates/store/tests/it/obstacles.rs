@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use store::{Collection, OpenError, Store, WriteError};
+use lookalike_store::{Collection, OpenError, Store, WriteError};
 use tempfile::TempDir;
 
 use crate::database::{create, open, place};

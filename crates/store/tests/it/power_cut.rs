@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use store::Store;
+use lookalike_store::Store;
 use tempfile::TempDir;
 
 use crate::database::{create, open};

@@ -1,5 +1,5 @@
-use plugin_api::{Digest, Fingerprint};
-use store::{Collection, MaintenanceError, ModelRole, WriteError};
+use lookalike_plugin_api::{Digest, Fingerprint};
+use lookalike_store::{Collection, MaintenanceError, ModelRole, WriteError};
 
 use crate::database::{create, open, place};
 use crate::sample::{deletes, exemplar, fingerprint, row, upserts};
@@ -94,8 +94,10 @@ fn exemplars_of_between_are_missing_until_they_are_completed() {
     let late = things.id_of("late").unwrap().unwrap();
     assert_eq!(things.rows("clean", &[late]).unwrap().row(0), new_row(late));
     // Stored under the new model, it has no row of the old one.
-    let newest =
-        store::NewExemplar { rows: vec![("clean".to_owned(), vec![1.0; 3])], ..exemplar("newest", 78) };
+    let newest = lookalike_store::NewExemplar {
+        rows: vec![("clean".to_owned(), vec![1.0; 3])],
+        ..exemplar("newest", 78)
+    };
     things.write(upserts(vec![newest])).unwrap();
     let error = things.rollback().unwrap_err();
     assert!(matches!(error, MaintenanceError::Incomplete { missing: 1, .. }), "{error}");

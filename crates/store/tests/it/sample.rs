@@ -1,6 +1,6 @@
 //! Exemplars to test with.
 
-use plugin_api::{Digest, Fingerprint};
+use lookalike_plugin_api::{Digest, Fingerprint};
 
 use super::store::{NewExemplar, StoreConfig, TagValue, WriteBatch};
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use plugin_api::{Digest, ExemplarId, Fingerprint, SplitMix64};
-use store::{Collection, ModelRole, NewExemplar, TagValue, WriteBatch};
+use lookalike_plugin_api::{Digest, ExemplarId, Fingerprint, SplitMix64};
+use lookalike_store::{Collection, ModelRole, NewExemplar, TagValue, WriteBatch};
 
 use crate::sample::{DIMENSION, exemplar, fingerprint, row};
 

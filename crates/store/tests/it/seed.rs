@@ -1,7 +1,7 @@
 use std::env;
 use std::thread;
 
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 /// The seed of a test with random choices: `LOOKALIKE_SEED`, or a fixed one. It is printed when the test fails.
 pub(crate) struct Seed(u64);

@@ -1,8 +1,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plugin_api::{Digest, ExemplarId, Fingerprint};
-use store::{Collection, SegmentSaving, Store};
+use lookalike_plugin_api::{Digest, ExemplarId, Fingerprint};
+use lookalike_store::{Collection, SegmentSaving, Store};
 
 use crate::database::{create, open, place};
 use crate::sample::{DIMENSION, config, deletes, exemplar, fingerprint, row, upserts};
@@ -24,7 +24,7 @@ fn store_numbers(collection: &Collection, numbers: std::ops::Range<u64>) {
     for numbers in numbers.chunks(4_096) {
         let small = |&number: &u64| {
             let image = number.to_le_bytes().to_vec();
-            store::NewExemplar { image, ..exemplar(&format!("key-{number}"), number) }
+            lookalike_store::NewExemplar { image, ..exemplar(&format!("key-{number}"), number) }
         };
         collection.write(upserts(numbers.iter().map(small).collect())).unwrap();
     }
@@ -217,11 +217,11 @@ fn a_view_that_is_not_kept_has_no_segments() {
     let (_store, things) = create(&root);
     assert!(matches!(
         things.load_segments(&things.catalog(), "clean"),
-        Err(store::ReadError::UnknownView { .. })
+        Err(lookalike_store::ReadError::UnknownView { .. })
     ));
     assert!(matches!(
         things.save_segments("clean", EVERYTHING),
-        Err(store::SegmentError::Read(store::ReadError::UnknownView { .. }))
+        Err(lookalike_store::SegmentError::Read(lookalike_store::ReadError::UnknownView { .. }))
     ));
 }
 
@@ -310,7 +310,7 @@ fn a_folder_that_cannot_be_made_is_an_error_of_saving_and_none_of_loading() {
     fs::write(&features, b"in the way").unwrap();
     let error = things.save_segments("clean", EVERYTHING).unwrap_err();
     assert!(
-        matches!(&error, store::SegmentError::File(error) if error.path().starts_with(&features)),
+        matches!(&error, lookalike_store::SegmentError::File(error) if error.path().starts_with(&features)),
         "{error}"
     );
     assert_eq!(rows(&things), (expected(0..5), 0));

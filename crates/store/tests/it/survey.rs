@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use plugin_api::{ExemplarId, View};
-use store::{Collection, ReadError, TagValue, content_digest};
+use lookalike_plugin_api::{ExemplarId, View};
+use lookalike_store::{Collection, ReadError, TagValue, content_digest};
 
 use crate::script::{Described, State, model_of};
 

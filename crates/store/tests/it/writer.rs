@@ -8,8 +8,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plugin_api::SplitMix64;
-use store::SegmentSaving;
+use lookalike_plugin_api::SplitMix64;
+use lookalike_store::SegmentSaving;
 
 use crate::database::open;
 use crate::script::State;

@@ -1,7 +1,7 @@
 use std::error::Error;
 
-use plugin_api::{Budget, Completion, ExemplarId};
-use vision::Pixels;
+use lookalike_plugin_api::{Budget, Completion, ExemplarId};
+use lookalike_vision::Pixels;
 
 use super::direction::{direction, moved};
 use crate::random::{Random, Stream};

@@ -1,4 +1,4 @@
-use plugin_api::CancelFlag;
+use lookalike_plugin_api::CancelFlag;
 
 use super::*;
 use crate::{DummyHead, tiny};

@@ -1,5 +1,5 @@
-use plugin_api::{ParameterKind, ParameterSpec, ParameterValue};
-use vision::Layer;
+use lookalike_plugin_api::{ParameterKind, ParameterSpec, ParameterValue};
+use lookalike_vision::Layer;
 
 use super::{
     Certify, Copies, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE,

@@ -1,5 +1,5 @@
-use plugin_api::FeatureRows;
-use vision::{ModelError, Pixels, TunedModel};
+use lookalike_plugin_api::FeatureRows;
+use lookalike_vision::{ModelError, Pixels, TunedModel};
 
 use super::{Target, TrainingImages};
 

@@ -1,5 +1,5 @@
-use plugin_api::CancelFlag;
-use vision::{Layer, Model};
+use lookalike_plugin_api::CancelFlag;
+use lookalike_vision::{Layer, Model};
 
 use super::*;
 use crate::random::{Random, Stream};

@@ -1,4 +1,4 @@
-use plugin_api::FeatureRows;
+use lookalike_plugin_api::FeatureRows;
 
 use super::*;
 use crate::random::{Random, Stream};

@@ -1,8 +1,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use plugin_api::{ExemplarId, FeatureRows, LabelId, RerankError, Space, View};
-use vision::Model;
+use lookalike_plugin_api::{ExemplarId, FeatureRows, LabelId, RerankError, Space, View};
+use lookalike_vision::Model;
 
 use super::embedding::Embedding;
 use super::halt::Halt;

@@ -2,8 +2,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use plugin_api::{Budget, Completion, ExemplarId, ExemplarSource, FeatureRows};
-use vision::{Model, Pixels, TunedModel};
+use lookalike_plugin_api::{Budget, Completion, ExemplarId, ExemplarSource, FeatureRows};
+use lookalike_vision::{Model, Pixels, TunedModel};
 
 use super::halt::Halt;
 use crate::{Blend, StoredTrigger};
@@ -167,7 +167,7 @@ impl Embedding<'_> {
 
     /// The host's clean rows of `ids`.
     pub(crate) fn clean(&self, stage: &'static str, ids: &[ExemplarId]) -> Result<FeatureRows, Halt> {
-        let rows = self.source.rows(plugin_api::View::CLEAN, ids);
+        let rows = self.source.rows(lookalike_plugin_api::View::CLEAN, ids);
         rows.map_err(|error| Halt::of_source(stage, error))
     }
 

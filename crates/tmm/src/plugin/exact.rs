@@ -1,8 +1,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use plugin_api::{Artifact, Completion, ExemplarId, FeatureRows, RerankError, SourceError, Space, View};
-use vision::{Layer, Pixels, TunedModel};
+use lookalike_plugin_api::{
+    Artifact, Completion, ExemplarId, FeatureRows, RerankError, SourceError, Space, View,
+};
+use lookalike_vision::{Layer, Pixels, TunedModel};
 
 use super::background::Background;
 use super::embedding::{CHUNK, Embedding, Overlay};

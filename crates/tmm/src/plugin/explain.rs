@@ -1,7 +1,7 @@
 //! What is shown beside the scores on request: heat maps of the best candidates, and how far the query may move.
 
-use plugin_api::{Artifact, Completion, ExemplarId, RerankError, order_by_score};
-use vision::Pixels;
+use lookalike_plugin_api::{Artifact, Completion, ExemplarId, RerankError, order_by_score};
+use lookalike_vision::Pixels;
 
 use super::embedding::Overlay;
 use super::halt::Halt;

@@ -1,7 +1,7 @@
 use std::error::Error;
 
-use plugin_api::{Completion, RerankError, RowsError, SourceError};
-use vision::ModelError;
+use lookalike_plugin_api::{Completion, RerankError, RowsError, SourceError};
+use lookalike_vision::ModelError;
 
 use crate::{
     CertificateError, DimensionError, FineTuneError, FisherError, HeadError, HeatMapError, LayerError,

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use plugin_api::{Completion, ExemplarId, FeatureRows, Space};
-use vision::TunedModel;
+use lookalike_plugin_api::{Completion, ExemplarId, FeatureRows, Space};
+use lookalike_vision::TunedModel;
 
 use super::background::Background;
 use super::embedding::Embedding;

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use plugin_api::{
+use lookalike_plugin_api::{
     Artifact, Budget, Completion, ExemplarId, FeatureRows, RerankError, RerankJob, RerankScores, StageScores,
     StageTiming, order_by_score,
 };
-use vision::{Model, Pixels};
+use lookalike_vision::{Model, Pixels};
 
 use super::TmmReranker;
 use super::background::{Background, class_of, predicted};

@@ -1,5 +1,5 @@
-use plugin_api::{Artifact, FeatureRows, RerankError, Space, View};
-use vision::Pixels;
+use lookalike_plugin_api::{Artifact, FeatureRows, RerankError, Space, View};
+use lookalike_vision::Pixels;
 
 use super::explain::{Seen, Term};
 use super::halt::Halt;
@@ -140,7 +140,7 @@ impl QueryRun<'_> {
         &mut self,
         scores: &mut Vec<f32>,
         steps: &mut u64,
-        add: impl Fn(&Self, &[plugin_api::ExemplarId], &mut [f32]) -> Result<(), Halt>,
+        add: impl Fn(&Self, &[lookalike_plugin_api::ExemplarId], &mut [f32]) -> Result<(), Halt>,
     ) -> Result<(), Halt> {
         self.score_groups(self.job.candidates, SCANNED_AT_ONCE, scores, steps, |run, group| {
             let mut sums = vec![0.0; group.len()];

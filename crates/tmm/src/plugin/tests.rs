@@ -1,7 +1,9 @@
-use plugin_api::conformance::{MemoryExemplar, MemorySource, check_reranker};
-use plugin_api::{Artifact, CancelFlag, Embedder, ExemplarId, ExemplarSource, ParameterValue, Parameters};
+use lookalike_plugin_api::conformance::{MemoryExemplar, MemorySource, check_reranker};
+use lookalike_plugin_api::{
+    Artifact, CancelFlag, Embedder, ExemplarId, ExemplarSource, ParameterValue, Parameters,
+};
 
-use vision::Layer;
+use lookalike_vision::Layer;
 
 use super::*;
 use crate::{
@@ -169,7 +171,7 @@ fn a_cascade_puts_what_the_network_looked_at_in_front_and_tells_both_scores() {
     assert_eq!((shared.stage, shared.scores.len()), ("shared", EXEMPLARS));
     assert_eq!((exact.stage, exact.scores.len()), ("exact", 5));
     let mut order: Vec<(ExemplarId, f32)> = (0..).zip(result.scores).collect();
-    plugin_api::order_by_score(&mut order);
+    lookalike_plugin_api::order_by_score(&mut order);
     let front: std::collections::BTreeSet<_> = order[..5].iter().map(|entry| entry.0).collect();
     assert_eq!(front, exact.scores.iter().map(|entry| entry.0).collect());
     // The exact pass has its own word for its time: every stage is there.
@@ -191,7 +193,7 @@ fn what_is_asked_for_beside_the_scores_is_shown_and_changes_none_of_them() {
         let shown = rerank(asked.clone(), &Budget::unlimited());
         assert_eq!(shown.scores, plain.scores);
         let mut order: Vec<(ExemplarId, f32)> = (0..).zip(shown.scores).collect();
-        plugin_api::order_by_score(&mut order);
+        lookalike_plugin_api::order_by_score(&mut order);
         let maps: Vec<ExemplarId> = shown
             .artifacts
             .iter()

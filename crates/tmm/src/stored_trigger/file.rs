@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use plugin_api::Digest;
+use lookalike_plugin_api::Digest;
+use lookalike_vision::Pixels;
 use safetensors::{Dtype, SafeTensors};
-use vision::Pixels;
 
 use super::{MAX_TRIGGER_FILE_BYTES, StoredTrigger, StoredTriggerError, ensure_size};
 use crate::TriggerKind;

@@ -1,4 +1,4 @@
-use plugin_api::{Budget, Completion};
+use lookalike_plugin_api::{Budget, Completion};
 use safetensors::SafeTensors;
 
 use super::*;

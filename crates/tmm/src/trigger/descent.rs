@@ -1,5 +1,5 @@
-use plugin_api::Completion;
-use vision::Pixels;
+use lookalike_plugin_api::Completion;
+use lookalike_vision::Pixels;
 
 use super::{FLAT_GAIN, Trigger, TriggerError};
 use crate::Adam;

@@ -1,7 +1,7 @@
 use std::error::Error;
 
-use plugin_api::Budget;
-use vision::{Model, Pixels};
+use lookalike_plugin_api::Budget;
+use lookalike_vision::{Model, Pixels};
 
 use super::descent::{Descent, Flatness};
 use super::{Trigger, TriggerError, ensure_shapes, loss_and_gradient};
@@ -125,7 +125,7 @@ fn borrowed(
 
 #[cfg(test)]
 mod tests {
-    use plugin_api::Completion;
+    use lookalike_plugin_api::Completion;
 
     use super::*;
     use crate::{TriggerSearch, optimise_trigger, tiny};

@@ -1,4 +1,4 @@
-use vision::{Model, Pixels};
+use lookalike_vision::{Model, Pixels};
 
 use super::TriggerError;
 

@@ -1,4 +1,4 @@
-"""PyTorch's numbers beside those of `cargo bench -p vision --bench embed`.
+"""PyTorch's numbers beside those of `cargo bench -p lookalike-vision --bench embed`.
 
 Needs torch and torchvision, and timm for the transformer; prints the same labels with `torch-` before the device.
 Weights are random, inference mode, channels-last where it is faster for convolutions is not used: plain defaults.

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use plugin_api::{Digest, Fingerprint};
+use lookalike_plugin_api::{Digest, Fingerprint};
 use serde_json::{Map, Value, json};
 
 use super::error::{CheckpointError, CheckpointFault, damaged};

@@ -1,7 +1,7 @@
 //! Published architectures against numbers that `PyTorch` computed, with weights that both sides make by the rule of
 //! `crates/vision/benches/reference/rule_weights.py`. So no file is needed that holds weights.
 
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 use super::*;
 use crate::architecture::{Architecture, Pooling, ResNetConfig, Stem, VitConfig};

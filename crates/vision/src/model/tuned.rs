@@ -2,7 +2,7 @@ use std::fmt;
 use std::ops::Range;
 
 use burn::tensor::{Tensor, TensorData};
-use plugin_api::FeatureRows;
+use lookalike_plugin_api::FeatureRows;
 
 use super::{Model, ModelError, to_host};
 use crate::compute::Chunks;
@@ -34,7 +34,7 @@ const MOST_IN_PIECE: usize = 64;
 /// One step of gradient descent on the sum of all features:
 ///
 /// ```
-/// use vision::{Architecture, Layer, Model, ModelManifest, Pixels, ResNetConfig};
+/// use lookalike_vision::{Architecture, Layer, Model, ModelManifest, Pixels, ResNetConfig};
 ///
 /// let manifest = ModelManifest {
 ///     name: "small".into(),

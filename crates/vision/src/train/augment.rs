@@ -1,6 +1,6 @@
 //! What is done to an image each time that it is seen.
 
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 use super::config::Augmentation;
 

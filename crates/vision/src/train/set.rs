@@ -1,6 +1,6 @@
 //! Labelled images in memory.
 
-use plugin_api::{Digest, Image};
+use lookalike_plugin_api::{Digest, Image};
 
 use super::TrainError;
 use super::augment::Moved;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use plugin_api::Digest;
+use lookalike_plugin_api::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::augment::Moved;

@@ -1,7 +1,7 @@
 use std::fs::{self, File};
 use std::time::Duration;
 
-use datasets::{Digest, Packing};
+use lookalike_datasets::{Digest, Packing};
 use tempfile::TempDir;
 
 use super::*;

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_api::SplitMix64;
+use lookalike_plugin_api::SplitMix64;
 
 use crate::tree::Bytes;
 

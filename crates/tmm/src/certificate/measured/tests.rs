@@ -1,6 +1,6 @@
 use std::convert::Infallible;
 
-use plugin_api::{CancelFlag, SourceError};
+use lookalike_plugin_api::{CancelFlag, SourceError};
 
 use super::*;
 
