@@ -1,49 +1,48 @@
 //! `lookalike backup`: the whole database as one file or stream.
 
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use lookalike_engine::{ArchiveReport, StoreConfig};
-use lookalike_store::Store;
+use lookalike::{ArchiveReport, Maintenance, StoreConfig};
 use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{BackupArgs, GlobalArgs};
-use crate::building;
-use crate::models::Models;
+use crate::opened::options;
 use crate::output::{Output, Report, bytes, things, visible};
+use crate::place::ensure_outside;
 use crate::progress::Progress;
-use crate::whole_file::WholeFile;
+use crate::remedy::with_remedy;
+use crate::whole_file;
 
 /// What stands for standard input or output.
 pub(crate) const STREAM: &str = "-";
 
 pub(crate) fn run(args: &BackupArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     global.ensure_whole("backup")?;
-    let store = Store::open(&args.db, StoreConfig::default())?;
-    let files = Models::of(&args.db, global).files()?;
+    let database = options(global, StoreConfig::default())
+        .maintain(&args.db)
+        .map_err(|error| with_remedy(error, &args.db))?;
     if args.file.as_os_str() == STREAM {
         anyhow::ensure!(
             !io::stdout().is_terminal(),
             "a backup is nothing for a terminal; give a file, or redirect standard output"
         );
-        let report = write(&store, &mut BufWriter::new(io::stdout().lock()), &files)?;
+        let report = write(&database, &mut BufWriter::new(io::stdout().lock()))?;
         output.on_stderr().report(&BackupReport(Archived::new(&args.db, &args.file, report)))?;
         return Ok(Ending::Done);
     }
-    building::ensure_outside(&args.db, &args.file)?;
-    let (whole, file) = WholeFile::begin(&args.file)?;
-    let mut buffered = BufWriter::new(&file);
-    let report = write(&store, &mut buffered, &files)?;
-    drop(buffered);
-    whole.finish(&file)?;
+    ensure_outside(&args.db, &args.file)?;
+    let mut file = whole_file::begin(&args.file)?;
+    let report = write(&database, &mut BufWriter::new(&mut file))?;
+    whole_file::commit(file, &args.file)?;
     output.report(&BackupReport(Archived::new(&args.db, &args.file, report)))?;
     Ok(Ending::Done)
 }
 
-fn write(store: &Store, to: &mut impl Write, files: &[(String, PathBuf)]) -> anyhow::Result<ArchiveReport> {
+fn write(database: &Maintenance, to: &mut impl Write) -> anyhow::Result<ArchiveReport> {
     let mut progress = Progress::bytes("backup", None);
-    let report = store.backup(&mut *to, files, &mut |done| progress.at(done))?;
+    let report = database.backup(&mut *to, &mut |done| progress.at(done))?;
     to.flush()?;
     Ok(report)
 }

@@ -1,20 +1,19 @@
 //! `lookalike compact`: collections copied into new files without what was deleted and replaced.
 
-use lookalike_engine::StoreConfig;
-use lookalike_store::Store;
+use lookalike::StoreConfig;
 use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{CompactArgs, GlobalArgs};
-use crate::opened::chosen;
+use crate::opened::options;
 use crate::output::{Output, Report, bytes};
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &CompactArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let store = Store::open(&args.db, StoreConfig::default())?;
+    let database = options(global, StoreConfig::default()).maintain(&args.db)?;
     let mut collections = Vec::new();
-    for name in chosen(&store, global)? {
-        let Some(collection) = store.collection(&name)? else { continue };
+    for name in database.collection_names()? {
+        let Some(collection) = database.store().collection(&name)? else { continue };
         let mut progress = Progress::bytes("compact", None);
         let report = collection.compact(&mut |done| progress.at(done))?;
         collections.push(Compacted {

@@ -11,15 +11,14 @@ mod tally;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use lookalike::ingest_item;
 use lookalike_datasets::GlyphSet;
 use lookalike_engine::plugin_api::{Budget, ParameterValue, Parameters};
 use lookalike_engine::{
-    Answer, Candidates, Collection, DEFAULT_CANDIDATES, Database, IngestItem, IngestReport, Query,
-    StoreConfig,
+    Answer, Candidates, Collection, DEFAULT_CANDIDATES, IngestReport, Query, StoreConfig,
 };
 use lookalike_vision::Model;
 
@@ -30,16 +29,13 @@ use crate::demo::queries::{GlyphQuery, key, queries};
 use crate::demo::report::DemoReport;
 use crate::demo::tally::{JUDGED, Mean, Tally, Truth, Yardsticks, median};
 use crate::html::Card;
-use crate::ingest::tag_value;
-use crate::init;
-use crate::model_files::ModelFiles;
-use crate::models::Models;
-use crate::opened::{Opened, compute};
+use crate::model_files;
+use crate::opened::options;
 use crate::output::{Output, grouped};
 use crate::progress::Progress;
 use crate::ranking::Ranking;
+use crate::remedy::with_remedy;
 use crate::search::predicted;
-use crate::source::item_image;
 use crate::stats::ModelReport;
 
 /// Seed of the stored glyphs; the shipped network was trained on others.
@@ -48,21 +44,19 @@ const GLYPH_SEED: u64 = 1;
 pub(crate) fn run(args: &DemoArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     let start = Instant::now();
     let home = Home::of(args)?;
-    let files = ModelFiles::builtin()?;
-    let model = Arc::new(files.load(compute(global))?);
-    init::create(home.path(), &files, &model, global)?;
-    let database = Database::open(home.path(), Arc::<Model>::clone(&model), StoreConfig::default())?;
-    let opened = Opened::with(database, model, Models::of(home.path(), global))?;
-    let collection = opened.database.collection(global.collection())?;
+    let database = options(global, StoreConfig::default())
+        .create(home.path(), &model_files::builtin()?)
+        .map_err(|error| with_remedy(error, home.path()))?;
+    let model = database.model().ok_or(lookalike::Error::NoNetwork)?;
+    let collection = database.collection(global.collection())?;
 
     output.line(&format!("drawing and storing {} glyphs ...", grouped(args.count)))?;
     let ingest = store(&collection, args.count)?;
     let asked = queries(GlyphSet::new(GLYPH_SEED), args.count, args.queries);
     output.line(&format!("asking {} clean and {} disturbed queries ...\n", args.queries, args.queries))?;
-    let trial = Trial::run(&asked, &collection, &opened.model, args.count)?;
+    let trial = Trial::run(&asked, &collection, model, args.count)?;
 
-    let report =
-        DemoReport::of(args, &trial, &asked, &ingest, ModelReport::of(&opened.model), start.elapsed());
+    let report = DemoReport::of(args, &trial, &asked, &ingest, ModelReport::of(model), start.elapsed());
     let page = page(&report, trial.cards, &collection);
     fs::write(&args.out, page.render()).with_context(|| {
         format!("page {} cannot be written; choose another with --out", args.out.display())
@@ -96,13 +90,7 @@ impl Home {
 
 fn store(collection: &Collection, count: u64) -> anyhow::Result<IngestReport> {
     let mut progress = Progress::new("store", "glyphs", Some(count));
-    let items =
-        lookalike_datasets::glyphs(GLYPH_SEED, count).filter_map(Result::ok).map(|sample| IngestItem {
-            image: item_image(sample.image),
-            key: sample.key,
-            label: sample.label,
-            tags: sample.tags.into_iter().map(|(name, value)| (name, tag_value(&value))).collect(),
-        });
+    let items = lookalike_datasets::glyphs(GLYPH_SEED, count).filter_map(Result::ok).map(ingest_item);
     let report = collection.ingest(items, &Budget::unlimited(), &mut |now| progress.at(now.settled))?;
     anyhow::ensure!(report.refused == 0, "{} glyphs were refused by the database", report.refused);
     Ok(report)

@@ -25,7 +25,7 @@ use crate::args::{
     EvalArgs, EvalCommand, EvalCompareArgs, EvalImageArgs, EvalNumberArgs, EvalReportArgs, EvalRunArgs,
     EvalTuneArgs, GlobalArgs, ManifestArgs,
 };
-use crate::model_files::ModelFiles;
+use crate::model_files;
 use crate::opened::compute;
 use crate::output::{Output, span};
 use crate::source::NotUnderstood;
@@ -135,7 +135,7 @@ fn draw(images: &Images, args: &EvalImageArgs, experiment: &Experiment) -> anyho
 }
 
 fn model(model: &Path, manifest: &ManifestArgs, global: &GlobalArgs) -> anyhow::Result<Arc<Model>> {
-    Ok(Arc::new(ModelFiles::named(model, manifest)?.load(compute(global))?))
+    Ok(Arc::new(model_files::named(model, manifest)?.load(compute(global))?))
 }
 
 /// What a JSON file says.

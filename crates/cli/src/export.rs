@@ -8,25 +8,29 @@ use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{ExportArgs, GlobalArgs};
-use crate::building;
 use crate::opened::Opened;
 use crate::output::{Output, Report, bytes, things, visible};
+use crate::place::ensure_outside;
 use crate::progress::Progress;
-use crate::whole_file::WholeFile;
+use crate::whole_file;
 
 pub(crate) fn run(args: &ExportArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     let (_opened, collection) = Opened::collection(&args.db, global)?;
-    building::ensure_outside(&args.db, &args.file)?;
-    let (whole, file) = WholeFile::begin(&args.file)?;
+    ensure_outside(&args.db, &args.file)?;
+    let mut file = whole_file::begin(&args.file)?;
     let mut progress = Progress::new("export", "images", Some(collection.len()));
     let options = ExportOptions { views: args.views.clone() };
     // Buffered, and flushed with the end of the file by the export itself.
-    let report =
-        collection.export_parquet(BufWriter::new(&file), &options, &Budget::unlimited(), &mut |done| {
+    let report = collection.export_parquet(
+        BufWriter::new(&mut file),
+        &options,
+        &Budget::unlimited(),
+        &mut |done| {
             progress.at(done);
-        })?;
+        },
+    )?;
     drop(progress);
-    whole.finish(&file)?;
+    whole_file::commit(file, &args.file)?;
     output.report(&ExportOutcome {
         collection: collection.name().to_owned(),
         file: args.file.display().to_string(),

@@ -1,11 +1,12 @@
 //! `lookalike ingest`: images into a collection, with a report of what was refused and why.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Component, Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context;
+use lookalike::{ingest_item, tag_value};
 use lookalike_datasets::{DatasetError, ParquetColumns, Sample, SampleImage, Samples};
 use lookalike_engine::plugin_api::Budget;
 use lookalike_engine::{IngestItem, IngestOptions, IngestReport, MAX_REFUSALS_KEPT, TagValue};
@@ -184,23 +185,11 @@ impl Failures {
 }
 
 fn item(sample: Sample, args: &IngestArgs) -> IngestItem {
-    let mut tags: BTreeMap<String, TagValue> =
-        sample.tags.into_iter().map(|(name, value)| (name, tag_value(&value))).collect();
-    tags.extend(args.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())));
-    IngestItem {
-        key: format!("{}{}", args.prefix, sample.key),
-        image: source::item_image(sample.image),
-        label: args.label.clone().or(sample.label),
-        tags,
-    }
-}
-
-/// A number where the text reads as one, else the text.
-pub(crate) fn tag_value(text: &str) -> TagValue {
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() => TagValue::Number(number),
-        Ok(_) | Err(_) => TagValue::Text(text.to_owned()),
-    }
+    let mut item = ingest_item(sample);
+    item.key.insert_str(0, &args.prefix);
+    item.tags.extend(args.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())));
+    item.label = args.label.clone().or(item.label);
+    item
 }
 
 /// A tag as it is typed: `NAME=VALUE`.

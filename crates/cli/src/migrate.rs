@@ -6,8 +6,7 @@ use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, MigrateArgs};
-use crate::models::Models;
-use crate::opened::chosen;
+use crate::opened::options;
 use crate::output::{Output, Report, visible};
 use crate::progress::Progress;
 
@@ -20,13 +19,13 @@ pub(crate) fn run(args: &MigrateArgs, global: &GlobalArgs, output: Output) -> an
     let mut progress = Progress::new("migrate", "exemplars", None);
     let found = migrate(&args.db, &StoreConfig::default(), &mut |done| progress.at(done))?;
     drop(progress);
-    let store = Store::open(&args.db, StoreConfig::default())?;
-    Models::of(&args.db, global).move_old()?;
+    let database = options(global, StoreConfig::default()).maintain(&args.db)?;
+    database.models().move_old()?;
     output.report(&MigrateReport {
         database: args.db.display().to_string(),
         found_format: found,
         format: newer.unwrap_or(found),
-        collections: chosen(&store, global)?,
+        collections: database.collection_names()?,
     })?;
     Ok(Ending::Done)
 }

@@ -3,166 +3,64 @@
 mod report;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use lookalike_engine::plugin_api::{Budget, Fingerprint};
-use lookalike_engine::{Database, ModelRole, StoreConfig};
-use lookalike_store::{Catalog, Store};
-use lookalike_vision::Model;
+use lookalike::{Maintenance, ModelFiles, StoreConfig};
+use lookalike_engine::plugin_api::Budget;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, RebuildArgs};
-use crate::model_files::ModelFiles;
-use crate::models::Models;
-use crate::opened::{chosen, compute, reranker};
+use crate::model_files;
+use crate::opened::options;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::rebuild::report::{AbandonReport, Estimate, EstimateReport, RebuildOutcome, Rebuilt};
+use crate::remedy::with_remedy;
 
 pub(crate) fn run(args: &RebuildArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
+    let remedied = |error| with_remedy(error, &args.db);
+    let maintenance = options(global, StoreConfig::default()).maintain(&args.db).map_err(remedied)?;
     if args.abandon {
-        return abandon(&args.db, global, output);
+        return abandon(&maintenance, &args.db, output);
     }
-    // Whatever is wrong with the model is said before the database is touched.
-    let given = match &args.model {
-        Some(model) => {
-            let files = ModelFiles::named(model, &args.manifest)?;
-            let model = Arc::new(files.load(compute(global))?);
-            Some((files, model))
-        }
-        None => None,
-    };
-    let models = Models::of(&args.db, global);
-    let store = Store::open(&args.db, StoreConfig::default())?;
-    let plan = Plan::of(&store, &models, given.as_ref().map(|(_, model)| model), global)?;
-    if !args.dry_run {
-        models.move_old()?;
-        if let Some((files, model)) = &given {
-            // Before the first row is made: a kill must not leave rows whose model is nowhere.
-            models.save(files, model.fingerprint())?;
-        }
-        for (model, tasks) in &plan.0 {
-            for task in tasks {
-                models.hand_on_views(&task.served, model.fingerprint())?;
+    let files = args.model.as_ref().map(|_| given(args, &maintenance)).transpose()?;
+    if args.dry_run {
+        let estimates = maintenance.estimate_rebuild(files.as_ref()).map_err(remedied)?;
+        let collections = estimates.into_iter().map(Estimate::of).collect();
+        output.report(&EstimateReport::of(&args.db, collections))?;
+        return Ok(Ending::Done);
+    }
+    let mut bars: Option<(String, Progress)> = None;
+    let done = maintenance
+        .rebuild(files.as_ref(), &Budget::unlimited(), &mut |collection, now| {
+            if bars.as_ref().is_none_or(|(name, _)| name != collection) {
+                bars = Some((collection.to_owned(), Progress::rated("rebuild")));
             }
-        }
-    }
-    if args.dry_run { plan.estimate(store, &models, output) } else { plan.carry_out(store, &models, output) }
-}
-
-/// Which collections are embedded by which model.
-struct Plan(Vec<(Arc<Model>, Vec<Task>)>);
-
-struct Task {
-    name: String,
-    served: Fingerprint,
-}
-
-impl Plan {
-    /// All collections by the model given; without one, each by the model that its interrupted rebuild was with, else
-    /// by its own.
-    fn of(
-        store: &Store,
-        models: &Models,
-        given: Option<&Arc<Model>>,
-        global: &GlobalArgs,
-    ) -> anyhow::Result<Self> {
-        let mut plan: Vec<(Arc<Model>, Vec<Task>)> = Vec::new();
-        for name in chosen(store, global)? {
-            let Some(collection) = store.collection(&name)? else { continue };
-            let catalog = collection.catalog();
-            let task = Task { name, served: (**catalog.fingerprint()).clone() };
-            let unfinished = unfinished(&catalog);
-            let wanted = match (given, unfinished) {
-                (Some(model), Some(unfinished)) if *model.fingerprint() != unfinished => {
-                    let database = store.root().display();
-                    anyhow::bail!(
-                        "collection \"{}\" is being rebuilt with {unfinished}; go on with \"lookalike rebuild \
-                         {database}\", or give that up with \"lookalike rebuild {database} --abandon\"",
-                        task.name
-                    );
-                }
-                (Some(model), _) => model.fingerprint().clone(),
-                (None, Some(unfinished)) => unfinished,
-                (None, None) => task.served.clone(),
-            };
-            if let Some((_, tasks)) = plan.iter_mut().find(|(model, _)| *model.fingerprint() == wanted) {
-                tasks.push(task);
-                continue;
+            if let Some((_, bar)) = &mut bars {
+                bar.at_rate(now.done, now.total, now.images_per_second, now.remaining);
             }
-            let model = match given {
-                Some(model) => Arc::clone(model),
-                None => Arc::new(models.load_exactly(&wanted)?),
-            };
-            plan.push((model, vec![task]));
-        }
-        Ok(Self(plan))
-    }
-
-    fn estimate(self, store: Store, models: &Models, output: Output) -> anyhow::Result<Ending> {
-        let root = store.root().to_owned();
-        let mut collections = Vec::new();
-        self.each(store, models, |database, model, task| {
-            let estimate = database.estimate_rebuild(&task.name)?;
-            collections.push(Estimate::of(task.name, &task.served, model, &estimate));
-            Ok(())
-        })?;
-        output.report(&EstimateReport::of(&root, collections))?;
-        Ok(Ending::Done)
-    }
-
-    fn carry_out(self, store: Store, models: &Models, output: Output) -> anyhow::Result<Ending> {
-        let root = store.root().to_owned();
-        let mut collections = Vec::new();
-        let store = self.each(store, models, |database, model, task| {
-            let mut progress = Progress::rated("rebuild");
-            let report = database.rebuild(&task.name, &Budget::unlimited(), &mut |now| {
-                progress.at_rate(now.done, now.total, now.images_per_second, now.remaining);
-            })?;
-            collections.push(Rebuilt::of(task.name, &task.served, model, &report));
-            Ok(())
-        })?;
-        models.keep_used(&store)?;
-        output.report(&RebuildOutcome { database: root.display().to_string(), collections })?;
-        Ok(Ending::Done)
-    }
-
-    /// Does the work of every task, with the database bound to its model; gives the store back.
-    fn each(
-        self,
-        mut store: Store,
-        models: &Models,
-        mut work: impl FnMut(&Database, &Fingerprint, Task) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Store> {
-        for (model, tasks) in self.0 {
-            let reranker = reranker(&model, models.views(model.fingerprint())?)?;
-            let database = Database::of_store(store, Arc::<Model>::clone(&model)).with_reranker(reranker);
-            for task in tasks {
-                work(&database, model.fingerprint(), task)?;
-            }
-            store = database.into_store();
-        }
-        Ok(store)
-    }
+        })
+        .map_err(remedied)?;
+    drop(bars);
+    let collections = done.into_iter().map(Rebuilt::of).collect();
+    output.report(&RebuildOutcome { database: args.db.display().to_string(), collections })?;
+    Ok(Ending::Done)
 }
 
-/// The model that a collection is being rebuilt with.
-fn unfinished(catalog: &Catalog) -> Option<Fingerprint> {
-    let mut models = catalog.models().into_iter();
-    models.find(|model| model.role == ModelRole::Building).map(|model| model.fingerprint)
+/// The model given. Weights without a manifest take over what they do not say from the model that serves the database.
+fn given(args: &RebuildArgs, maintenance: &Maintenance) -> anyhow::Result<ModelFiles> {
+    let Some(model) = &args.model else { anyhow::bail!("give a model with --model FILE") };
+    let is_bare = args.manifest.manifest.is_none()
+        && args.manifest.input.is_none()
+        && model.exists()
+        && !lookalike_vision::ModelManifest::path_beside(model).exists();
+    if is_bare {
+        return maintenance.successor(model).map_err(|error| with_remedy(error, &args.db));
+    }
+    model_files::named(model, &args.manifest)
 }
 
-fn abandon(database: &Path, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let store = Store::open(database, StoreConfig::default())?;
-    let mut collections = Vec::new();
-    for name in chosen(&store, global)? {
-        let Some(collection) = store.collection(&name)? else { continue };
-        if unfinished(&collection.catalog()).is_some() {
-            collection.abandon_rebuild()?;
-            collections.push(name);
-        }
-    }
-    Models::of(database, global).keep_used(&store)?;
+fn abandon(maintenance: &Maintenance, database: &Path, output: Output) -> anyhow::Result<Ending> {
+    let collections = maintenance.abandon_rebuild().map_err(|error| with_remedy(error, database))?;
     let ending = if collections.is_empty() { Ending::NothingFound } else { Ending::Done };
     output.report(&AbandonReport { database: database.display().to_string(), collections })?;
     Ok(ending)

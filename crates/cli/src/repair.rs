@@ -4,15 +4,15 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Context;
+use lookalike::{NewDirectory, SalvageReport, StoreConfig, StoredModels, is_free, salvage};
 use lookalike_engine::plugin_api::Embedder;
-use lookalike_engine::{SalvageReport, StoreConfig, salvage};
 use serde::Serialize;
 
 use crate::Ending;
 use crate::args::GlobalArgs;
-use crate::building::{self, Building};
-use crate::models::Models;
+use crate::opened::compute;
 use crate::output::{Output, Report, grouped, things, visible};
+use crate::place::ensure_outside;
 use crate::progress::Progress;
 use crate::verify::{self, CollectionCheck, FindingReport};
 
@@ -24,16 +24,16 @@ pub(crate) fn run(
     output: Output,
 ) -> anyhow::Result<Ending> {
     global.ensure_whole("verify --repair")?;
-    building::ensure_outside(database, target)?;
+    ensure_outside(database, target)?;
     anyhow::ensure!(
-        building::is_free(target),
+        is_free(target),
         "{} is not empty; give a new or empty directory to --repair",
         target.display()
     );
-    let models = Models::of(database, global);
+    let models = StoredModels::new(database, compute(global));
     // For a collection that does not know its model any more; a model that is damaged too is no help.
     let fallback = models.newest().ok().flatten().map(|model| Embedder::fingerprint(&model).clone());
-    let building = Building::beside(target)?;
+    let building = NewDirectory::beside(target)?;
     let mut progress = Progress::new("salvage", "exemplars", None);
     let salvaged =
         salvage(database, building.path(), &StoreConfig::default(), fallback.as_ref(), &mut |done| {

@@ -1,99 +1,28 @@
 //! `lookalike rollback`: back to the model before the last rebuild, or no way back any more.
 
 use std::fmt::Write;
-use std::path::Path;
-use std::sync::Arc;
 
-use anyhow::Context;
-use lookalike_engine::plugin_api::Fingerprint;
-use lookalike_engine::{MaintenanceError, ModelRole, StoreConfig};
-use lookalike_store::{Collection, Store};
+use lookalike::{ModelChange, StoreConfig};
 use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, RollbackArgs};
-use crate::models::Models;
-use crate::opened::chosen;
+use crate::opened::options;
 use crate::output::{Output, Report, visible};
+use crate::remedy::with_remedy;
 
 pub(crate) fn run(args: &RollbackArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let store = Store::open(&args.db, StoreConfig::default())?;
-    let models = Models::of(&args.db, global);
-    let mut pairs = Vec::new();
-    let mut without = Vec::new();
-    for name in chosen(&store, global)? {
-        let Some(collection) = store.collection(&name)? else { continue };
-        match Pair::of(collection) {
-            Some(pair) => pairs.push(pair),
-            None => without.push(name),
-        }
-    }
-    anyhow::ensure!(
-        !pairs.is_empty(),
-        "no collection keeps rows of a previous model; \"lookalike rebuild\" makes rows of any model"
-    );
-    if args.drop {
-        pairs.iter().try_for_each(|pair| pair.collection.drop_previous_model())?;
-        models.keep_used(&store)?;
-    } else {
-        ensure_one_direction(&pairs)?;
-        pairs.iter().try_for_each(|pair| pair.go_back(&args.db, &models))?;
-    }
+    let changes = options(global, StoreConfig::default())
+        .maintain(&args.db)
+        .and_then(|database| if args.drop { database.drop_previous_models() } else { database.roll_back() })
+        .map_err(|error| with_remedy(error, &args.db))?;
     output.report(&RollbackReport {
         database: args.db.display().to_string(),
         dropped: args.drop,
-        collections: pairs.iter().map(|pair| Change::of(pair, args.drop)).collect(),
-        without_previous: without,
+        collections: changes.changed.into_iter().map(Change::of).collect(),
+        without_previous: changes.without_previous,
     })?;
     Ok(Ending::Done)
-}
-
-/// A collection that can go back.
-struct Pair {
-    collection: Arc<Collection>,
-    current: Fingerprint,
-    previous: Fingerprint,
-}
-
-impl Pair {
-    fn of(collection: Arc<Collection>) -> Option<Self> {
-        let catalog = collection.catalog();
-        let previous = catalog.models().into_iter().find(|model| model.role == ModelRole::Previous)?;
-        let current = (**catalog.fingerprint()).clone();
-        Some(Self { collection, current, previous: previous.fingerprint })
-    }
-
-    fn go_back(&self, database: &Path, models: &Models) -> anyhow::Result<()> {
-        anyhow::ensure!(models.has(&self.previous), models.missing(&self.previous));
-        let name = self.collection.name();
-        match self.collection.rollback() {
-            Err(error @ MaintenanceError::Incomplete { .. }) => Err(error).with_context(|| {
-                format!(
-                    "collection \"{name}\" was written since the rebuild; go back with \"lookalike rebuild {} --model {}\"",
-                    database.display(),
-                    models.weights(&self.previous).display()
-                )
-            }),
-            outcome => Ok(outcome?),
-        }
-    }
-}
-
-/// A rollback that was interrupted must not take the first collections forth again while it takes the others back.
-fn ensure_one_direction(pairs: &[Pair]) -> anyhow::Result<()> {
-    for (place, first) in pairs.iter().enumerate() {
-        let opposite = |other: &&Pair| other.current == first.previous && other.previous == first.current;
-        if let Some(other) = pairs[place..].iter().find(opposite) {
-            anyhow::bail!(
-                "collection \"{}\" is served by {} and \"{}\" by {}; name the one to change with --collection",
-                first.collection.name(),
-                first.current,
-                other.collection.name(),
-                other.current
-            );
-        }
-    }
-    Ok(())
 }
 
 #[derive(Debug, Serialize)]
@@ -114,10 +43,9 @@ struct Change {
 }
 
 impl Change {
-    fn of(pair: &Pair, dropped: bool) -> Self {
-        let (served, other) =
-            if dropped { (&pair.current, &pair.previous) } else { (&pair.previous, &pair.current) };
-        Self { name: pair.collection.name().to_owned(), served: served.to_string(), other: other.to_string() }
+    fn of(change: ModelChange) -> Self {
+        let ModelChange { collection, served, other } = change;
+        Self { name: collection, served: served.to_string(), other: other.to_string() }
     }
 }
 

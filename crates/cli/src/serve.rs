@@ -13,7 +13,7 @@ use crate::opened::Opened;
 use crate::output::{Output, Report, visible};
 
 pub(crate) fn run(args: &ServeArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let database = Arc::new(Opened::open(&args.db, global, args.write_mode.config())?.database);
+    let database = Arc::new(Opened::open(&args.db, global, args.write_mode.config())?.database.into_engine());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(args.listen).await.with_context(|| {

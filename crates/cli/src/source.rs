@@ -8,7 +8,7 @@ use std::str::FromStr;
 use anyhow::Context;
 use lookalike_datasets::{DatasetKind, Disturbance, GlyphSet, SampleImage, Samples, Split};
 use lookalike_engine::plugin_api::Image;
-use lookalike_engine::{ItemImage, MAX_ENCODED_BYTES, QueryImage, decode};
+use lookalike_engine::{MAX_ENCODED_BYTES, QueryImage, decode};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -62,15 +62,6 @@ pub(crate) fn pixels(image: &SampleImage) -> anyhow::Result<Cow<'_, Image>> {
             Cow::Owned(decode(&fs::read(path)?)?.image)
         }
     })
-}
-
-/// A sample's image as an ingest takes it: what is encoded stays so.
-pub(crate) fn item_image(image: SampleImage) -> ItemImage {
-    match image {
-        SampleImage::Decoded(image) => ItemImage::Decoded(image),
-        SampleImage::Encoded(bytes) => ItemImage::Encoded(bytes),
-        SampleImage::File(path) => ItemImage::File(path),
-    }
 }
 
 impl SplitName {

@@ -1,42 +1,26 @@
 //! `lookalike trigger`: triggers that many searches share, made and looked at.
 
-use std::collections::BinaryHeap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
-use lookalike_engine::plugin_api::{Budget, ExemplarId};
-use lookalike_engine::{Collection, decode, encode_png};
-use lookalike_tmm::{
-    DEFAULT_GLOBAL_BATCH, DEFAULT_GLOBAL_PATIENCE, GlobalSearch, LentImages, StoredTrigger, TriggerKind,
-    TriggerStart, optimise_global_trigger, patch_mask,
+use lookalike::{
+    Collection, FittedTrigger, GlobalFit, StoredTrigger, TriggerKind, TriggerStart, encode_png, fit_trigger,
 };
-use lookalike_vision::{Model, Pixels};
 use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{
     GlobalArgs, TriggerArgs, TriggerCommand, TriggerFitArgs, TriggerKindName, TriggerShowArgs,
 };
-use crate::building;
 use crate::opened::Opened;
 use crate::output::{Output, Report, grouped, span, things, visible};
+use crate::place::ensure_outside;
 use crate::progress::Progress;
-use crate::whole_file::WholeFile;
-
-/// Images that a trigger is fitted to, unless said otherwise.
-const DEFAULT_IMAGES: u64 = 1024;
-/// Updates at most, unless said otherwise: the paper's for one query (section 4.3.2).
-const DEFAULT_STEPS: u32 = 300;
-/// Images and updates of the triggers that rankings were evaluated with: the loss is flat by then.
-const EVALUATED_IMAGES: u64 = 256;
-const EVALUATED_STEPS: u32 = 100;
-/// The paper's learning rate (section 4.3.2).
-const DEFAULT_LEARNING_RATE: f64 = 0.015;
-/// Records in a page of the collection's list.
-const PAGE: usize = 1000;
+use crate::remedy::with_remedy;
+use crate::whole_file;
 
 pub(crate) fn run(args: &TriggerArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     match &args.command {
@@ -47,26 +31,30 @@ pub(crate) fn run(args: &TriggerArgs, global: &GlobalArgs, output: Output) -> an
 
 fn fit(args: &TriggerFitArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     let start = Instant::now();
-    let settings = Settings::of(args)?;
+    let kind = match args.kind {
+        TriggerKindName::Global => Some(TriggerKind::Global),
+        TriggerKindName::VariablePatch => Some(TriggerKind::VariablePatch),
+        TriggerKindName::FixedPatch | TriggerKindName::Random => None,
+    };
+    let settings = settings(args, kind)?;
     let (opened, collection) = Opened::collection(&args.db, global)?;
-    building::ensure_outside(&args.db, &args.out)?;
-    let (whole, mut file) = WholeFile::begin(&args.out)?;
+    ensure_outside(&args.db, &args.out)?;
+    let mut file = whole_file::begin(&args.out)?;
     let model = &*opened.model;
     let (trigger, fitted) = match args.kind {
         TriggerKindName::FixedPatch => (StoredTrigger::fixed_patch(model), None),
         TriggerKindName::Random => (StoredTrigger::random(model, &TriggerStart::Uniform, args.seed)?, None),
-        TriggerKindName::Global => {
-            let (trigger, fitted) = settings.fitted(TriggerKind::Global, model, &collection)?;
-            (trigger, Some(fitted))
-        }
-        TriggerKindName::VariablePatch => {
-            let (trigger, fitted) = settings.fitted(TriggerKind::VariablePatch, model, &collection)?;
-            (trigger, Some(fitted))
+        TriggerKindName::Global | TriggerKindName::VariablePatch => {
+            let mut bar = Progress::new("fit", "updates", Some(u64::from(settings.steps)));
+            let found = fit_trigger(model, &collection, &settings, &mut |done, _| bar.at(done))
+                .map_err(|error| with_remedy(error, &args.db))?;
+            let report = FittedReport::of(&collection, &found);
+            (found.trigger, Some(report))
         }
     };
     file.write_all(&trigger.to_bytes())
         .with_context(|| format!("{} cannot be written", args.out.display()))?;
-    whole.finish(&file)?;
+    whole_file::commit(file, &args.out)?;
     output.report(&FitReport {
         fitted,
         trigger: TriggerReport::of(&trigger, &args.out),
@@ -80,9 +68,9 @@ fn show(args: &TriggerShowArgs, output: Output) -> anyhow::Result<Ending> {
         StoredTrigger::open(&args.file).with_context(|| format!("trigger {}", args.file.display()))?;
     if let Some(png) = &args.png {
         let encoded = encode_png(&trigger.image()?)?;
-        let (whole, mut file) = WholeFile::begin(png)?;
+        let mut file = whole_file::begin(png)?;
         file.write_all(&encoded).with_context(|| format!("{} cannot be written", png.display()))?;
-        whole.finish(&file)?;
+        whole_file::commit(file, png)?;
     }
     output.report(&ShowReport {
         trigger: TriggerReport::of(&trigger, &args.file),
@@ -91,112 +79,26 @@ fn show(args: &TriggerShowArgs, output: Output) -> anyhow::Result<Ending> {
     Ok(Ending::Done)
 }
 
-/// A global trigger as the evaluation's views have it.
-pub(crate) fn global(model: &Model, collection: &Collection, seed: u64) -> anyhow::Result<StoredTrigger> {
-    let (images, steps, learning_rate) = (EVALUATED_IMAGES, EVALUATED_STEPS, DEFAULT_LEARNING_RATE);
-    let settings = Settings { images, steps, learning_rate, seed };
-    Ok(settings.fitted(TriggerKind::Global, model, collection)?.0)
-}
-
-/// How a trigger is fitted.
-struct Settings {
-    images: u64,
-    steps: u32,
-    learning_rate: f64,
-    seed: u64,
-}
-
-impl Settings {
-    /// What was asked for, with the defaults; refused where nothing is fitted.
-    fn of(args: &TriggerFitArgs) -> anyhow::Result<Self> {
-        let fits = matches!(args.kind, TriggerKindName::Global | TriggerKindName::VariablePatch);
-        let given = args.images.is_some() || args.steps.is_some() || args.learning_rate.is_some();
-        anyhow::ensure!(
-            fits || !given,
-            "nothing is fitted for this kind; leave out --images, --steps and --learning-rate, or use --kind global"
-        );
-        let learning_rate = args.learning_rate.unwrap_or(DEFAULT_LEARNING_RATE);
-        anyhow::ensure!(
-            (1e-6..=1.0).contains(&learning_rate),
-            "the learning rate is {learning_rate}, it takes a number from 0.000001 to 1"
-        );
-        Ok(Self {
-            images: args.images.unwrap_or(DEFAULT_IMAGES),
-            steps: args.steps.unwrap_or(DEFAULT_STEPS),
-            learning_rate,
-            seed: args.seed,
-        })
-    }
-
-    /// Equation 2 over a sample of the collection.
-    fn fitted(
-        &self,
-        kind: TriggerKind,
-        model: &Model,
-        collection: &Collection,
-    ) -> anyhow::Result<(StoredTrigger, FittedReport)> {
-        let sample = sampled(collection, self.images, self.seed)?;
-        anyhow::ensure!(
-            !sample.is_empty(),
-            "collection \"{}\" holds no image to fit a trigger to; store some with \"lookalike ingest\"",
-            collection.name()
-        );
-        let start = TriggerStart::Uniform.pixels(model, self.seed)?;
-        let mask = (kind == TriggerKind::VariablePatch).then(|| patch_mask(&start));
-        let search = GlobalSearch {
-            steps: self.steps as usize,
-            learning_rate: self.learning_rate,
-            batch: DEFAULT_GLOBAL_BATCH,
-            patience: DEFAULT_GLOBAL_PATIENCE,
-            seed: self.seed,
-            mask: mask.as_ref(),
-        };
-        let mut progress = Progress::new("fit", "updates", Some(u64::from(self.steps)));
-        let mut batches = 0;
-        let mut lend = |numbers: &[usize]| -> LentImages {
-            progress.at(batches);
-            batches += 1;
-            let lent = numbers.iter().map(|&number| prepared(collection, model, sample[number]));
-            Ok(lent.collect::<anyhow::Result<_>>()?)
-        };
-        let found =
-            optimise_global_trigger(model, sample.len(), &mut lend, start, &search, &Budget::unlimited())?;
-        let report = FittedReport {
-            collection: collection.name().to_owned(),
-            images: sample.len() as u64,
-            first_loss: found.trace.first().copied(),
-            stopped_early: found.trace.len() < search.steps,
-        };
-        Ok((StoredTrigger::found(&found, kind, model, self.seed)?, report))
-    }
-}
-
-/// An exemplar as the network's input.
-fn prepared(collection: &Collection, model: &Model, id: ExemplarId) -> anyhow::Result<Pixels> {
-    let encoded =
-        collection.image(id)?.context("an exemplar was deleted meanwhile; fit the trigger again")?;
-    Ok(model.prepare(&decode(&encoded)?.image))
-}
-
-/// At most `size` exemplars, the same for equal keys and seed, in whatever order they were stored.
-fn sampled(collection: &Collection, size: u64, seed: u64) -> anyhow::Result<Vec<ExemplarId>> {
-    let mut drawn: BinaryHeap<([u8; 32], ExemplarId)> = BinaryHeap::new();
-    let mut after: Option<String> = None;
-    loop {
-        let page = collection.list(after.as_deref(), PAGE)?;
-        for record in page.entries {
-            let mut hasher = blake3::Hasher::new();
-            hasher.update(&seed.to_le_bytes()).update(record.key.as_bytes());
-            drawn.push((*hasher.finalize().as_bytes(), record.id));
-            if drawn.len() as u64 > size {
-                drawn.pop();
-            }
-        }
-        after = page.next;
-        if after.is_none() {
-            return Ok(drawn.into_sorted_vec().into_iter().map(|(_, id)| id).collect());
-        }
-    }
+/// What was asked for, with the defaults; refused where nothing is fitted.
+fn settings(args: &TriggerFitArgs, kind: Option<TriggerKind>) -> anyhow::Result<GlobalFit> {
+    let given = args.images.is_some() || args.steps.is_some() || args.learning_rate.is_some();
+    anyhow::ensure!(
+        kind.is_some() || !given,
+        "nothing is fitted for this kind; leave out --images, --steps and --learning-rate, or use --kind global"
+    );
+    let usual = GlobalFit::default();
+    let learning_rate = args.learning_rate.unwrap_or(usual.learning_rate);
+    anyhow::ensure!(
+        (1e-6..=1.0).contains(&learning_rate),
+        "the learning rate is {learning_rate}, it takes a number from 0.000001 to 1"
+    );
+    Ok(GlobalFit {
+        kind: kind.unwrap_or(usual.kind),
+        images: args.images.unwrap_or(usual.images),
+        steps: args.steps.unwrap_or(usual.steps),
+        learning_rate,
+        seed: args.seed,
+    })
 }
 
 #[derive(Debug, Serialize)]
@@ -215,6 +117,17 @@ struct FittedReport {
     first_loss: Option<f32>,
     /// Whether the loss was flat before the last update.
     stopped_early: bool,
+}
+
+impl FittedReport {
+    fn of(collection: &Collection, found: &FittedTrigger) -> Self {
+        Self {
+            collection: collection.name().to_owned(),
+            images: found.images,
+            first_loss: found.first_loss,
+            stopped_early: found.stopped_early,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]

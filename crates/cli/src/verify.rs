@@ -3,15 +3,14 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use lookalike::{StoreConfig, StoredModels, VerifyReport, models_in_use};
 use lookalike_engine::plugin_api::Fingerprint;
-use lookalike_engine::{StoreConfig, VerifyReport};
-use lookalike_store::{Finding, Loss, Store};
+use lookalike_store::{Finding, Loss};
 use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, VerifyArgs};
-use crate::models::{self, Models};
-use crate::opened::chosen;
+use crate::opened::{compute, options};
 use crate::output::{Output, Report, bytes, line, things, visible};
 use crate::progress::Progress;
 use crate::repair;
@@ -35,13 +34,14 @@ pub(crate) fn run(args: &VerifyArgs, global: &GlobalArgs, output: Output) -> any
 
 /// Looks at every collection of a database, or at the one that is named.
 pub(crate) fn look(database: &Path, global: &GlobalArgs) -> anyhow::Result<Vec<CollectionCheck>> {
-    let store = Store::open(database, StoreConfig::default())?;
+    let database = options(global, StoreConfig::default()).maintain(database)?;
+    let store = database.store();
     let mut checks = Vec::new();
-    for name in chosen(&store, global)? {
+    for name in database.collection_names()? {
         let mut progress = Progress::new("verify", "entries", None);
         let Some(report) = store.verify_collection(&name, &mut |done| progress.at(done))? else { continue };
         let needed = match store.collection(&name) {
-            Ok(Some(collection)) => models::in_use(&collection.catalog()),
+            Ok(Some(collection)) => models_in_use(&collection.catalog()),
             // What cannot be opened is a finding already.
             Ok(None) | Err(_) => Vec::new(),
         };
@@ -52,7 +52,7 @@ pub(crate) fn look(database: &Path, global: &GlobalArgs) -> anyhow::Result<Vec<C
 
 /// Looks at the models that the collections need, if the database keeps its models: else whoever opens it brings them.
 fn look_at_models(database: &Path, global: &GlobalArgs, checks: &mut [CollectionCheck]) {
-    let models = Models::of(database, global);
+    let models = StoredModels::new(database, compute(global));
     if !models.are_kept() {
         return;
     }
@@ -64,7 +64,7 @@ fn look_at_models(database: &Path, global: &GlobalArgs, checks: &mut [Collection
                     Ok(Some(model)) if *model.fingerprint() == wanted => None,
                     Ok(Some(model)) => Some(format!("its files are those of {}", model.fingerprint())),
                     Ok(None) => Some("its files are missing".to_owned()),
-                    Err(error) => Some(format!("{error:#}")),
+                    Err(error) => Some(line(&error)),
                 };
                 known.push((wanted.clone(), wrong));
             }

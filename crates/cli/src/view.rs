@@ -3,141 +3,90 @@
 use std::path::Path;
 
 use anyhow::Context;
-use lookalike_engine::plugin_api::Budget;
-use lookalike_engine::{Collection, OpenError, StoreConfig, ViewStatus};
-use lookalike_tmm::{Blend, StoredTrigger, TmmView, Transformation, TriggerStart};
+use lookalike::{
+    Budget, Collection, Database, Error, StoreConfig, StoredTrigger, TmmView, Transformation, ViewStatus,
+};
 use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{
     GlobalArgs, ViewAddArgs, ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs, ViewRecommendedArgs,
 };
-use crate::kept_views;
-use crate::opened::Opened;
+use crate::opened::options;
 use crate::output::{Output, Report, grouped, things};
 use crate::progress::Progress;
-use crate::trigger;
-
-/// Names of the two views that the default preset was searched with, and the intensity of their triggers
-/// (`crates/eval/reports/default-preset.md`).
-const RECOMMENDED: [&str; 2] = ["fitted", "drawn"];
-const RECOMMENDED_OMEGA: f32 = 0.3;
+use crate::remedy::with_remedy;
 
 pub(crate) fn run(args: &ViewArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    match &args.command {
-        ViewCommand::Add(args) => add(args, global, output),
-        ViewCommand::Recommended(args) => recommended(args, global, output),
-        ViewCommand::Complete(args) => complete(&args.db, global, output),
-        ViewCommand::List(args) => list(&args.db, global, output),
-        ViewCommand::Drop(args) => drop_view(args, global, output),
-    }
+    let (db, outcome) = match &args.command {
+        ViewCommand::Add(args) => (&args.db, add(args, global)?),
+        ViewCommand::Recommended(args) => (&args.db, recommended(args, global)),
+        ViewCommand::Complete(args) => {
+            (&args.db, open(&args.db, global).and_then(|d| completed(&args.db, &d)))
+        }
+        ViewCommand::List(args) => (&args.db, list(&args.db, global)),
+        ViewCommand::Drop(args) => (&args.db, drop_view(args, global)),
+    };
+    output.report(&outcome.map_err(|error| with_remedy(error, db))?)?;
+    Ok(Ending::Done)
 }
 
-fn add(args: &ViewAddArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
+fn open(db: &Path, global: &GlobalArgs) -> Result<Database, Error> {
+    options(global, StoreConfig::default()).open(db)
+}
+
+/// Wrong arguments are the outer error, what the database says the inner one.
+fn add(args: &ViewAddArgs, global: &GlobalArgs) -> anyhow::Result<Result<ViewsOutcome, Error>> {
     let view = TmmView::new(args.name.clone(), transformation(&args.kind)?)?;
-    let opened = Opened::open(&args.db, global, StoreConfig::default())?;
-    ensure_room(&args.db, &opened, &[view.name()])?;
-    keep(&args.db, opened, vec![view], output)
+    let added = open(&args.db, global).and_then(|database| database.add_views(vec![view]));
+    Ok(added.and_then(|database| completed(&args.db, &database)))
 }
 
-fn recommended(args: &ViewRecommendedArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let (opened, collection) = Opened::collection(&args.db, global)?;
-    ensure_room(&args.db, &opened, &RECOMMENDED)?;
-    let model = &*opened.model;
-    let fitted = trigger::global(model, &collection, args.seed)?;
-    let drawn = StoredTrigger::random(model, &TriggerStart::Uniform, args.seed)?;
-    let views = RECOMMENDED.into_iter().zip([fitted, drawn]).map(|(name, trigger)| {
-        let (blend, omega) = (Blend::AsPrinted, RECOMMENDED_OMEGA);
-        TmmView::new(name, Transformation::Trigger { trigger, blend, omega })
-    });
-    let views = views.collect::<Result<Vec<_>, _>>()?;
+fn recommended(args: &ViewRecommendedArgs, global: &GlobalArgs) -> Result<ViewsOutcome, Error> {
+    let database = open(&args.db, global)?;
+    let collection = database.collection(global.collection())?;
+    let mut bar: Option<Progress> = None;
+    let views = database.recommended_views(&collection, args.seed, &mut |done, most| {
+        bar.get_or_insert_with(|| Progress::new("fit", "updates", Some(most))).at(done);
+    })?;
     // Views are for collections that are opened after them.
-    drop((opened, collection));
-    keep(&args.db, Opened::open(&args.db, global, StoreConfig::default())?, views, output)
+    drop((collection, bar));
+    completed(&args.db, &database.add_views(views)?)
 }
 
-/// Whether there is room for views of these names.
-fn ensure_room(db: &Path, opened: &Opened, names: &[&str]) -> anyhow::Result<()> {
-    let views = &opened.views;
-    if let Some(name) = names.iter().find(|name| views.iter().any(|known| known.name() == **name)) {
-        anyhow::bail!(
-            "there is a view \"{name}\" already; drop it with \"lookalike view drop {db} {name}\", or take another name",
-            db = db.display()
-        );
-    }
-    anyhow::ensure!(
-        views.len() + names.len() <= kept_views::MOST_VIEWS,
-        "there are {} views already, {} are the most that are kept: each costs a pass through the network per image",
-        views.len(),
-        kept_views::MOST_VIEWS
-    );
-    Ok(())
-}
-
-/// Keeps further views, and makes their rows.
-fn keep(db: &Path, opened: Opened, new: Vec<TmmView>, output: Output) -> anyhow::Result<Ending> {
-    let views = [opened.views.clone(), new].concat();
-    completed(db, &opened.with_views(views)?, output)
-}
-
-fn complete(db: &Path, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    completed(db, &Opened::open(db, global, StoreConfig::default())?, output)
-}
-
-fn completed(db: &Path, opened: &Opened, output: Output) -> anyhow::Result<Ending> {
+fn completed(db: &Path, database: &Database) -> Result<ViewsOutcome, Error> {
     let mut outcome = ViewsOutcome::of(db);
-    for collection in served(opened)? {
-        let mut progress = Progress::rated("derive");
-        let report = collection.complete_views(&Budget::unlimited(), &mut |now| {
-            progress.at_rate(now.done, now.total, now.images_per_second, now.remaining);
-        })?;
-        outcome.add(&collection, report.derived, Vec::new());
-    }
-    output.report(&outcome)?;
-    Ok(Ending::Done)
+    let mut bars: Option<(String, Progress)> = None;
+    let reports = database.complete_views(&Budget::unlimited(), &mut |collection, now| {
+        if bars.as_ref().is_none_or(|(name, _)| name != collection.name()) {
+            bars = Some((collection.name().to_owned(), Progress::rated("derive")));
+        }
+        if let Some((_, bar)) = &mut bars {
+            bar.at_rate(now.done, now.total, now.images_per_second, now.remaining);
+        }
+    })?;
+    drop(bars);
+    reports.iter().for_each(|(collection, report)| outcome.add(collection, report.derived, Vec::new()));
+    Ok(outcome)
 }
 
-fn list(db: &Path, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let opened = Opened::open(db, global, StoreConfig::default())?;
+fn list(db: &Path, global: &GlobalArgs) -> Result<ViewsOutcome, Error> {
     let mut outcome = ViewsOutcome::of(db);
-    served(&opened)?.iter().for_each(|collection| outcome.add(collection, 0, Vec::new()));
-    output.report(&outcome)?;
-    Ok(Ending::Done)
+    let collections = open(db, global)?.collections()?;
+    collections.iter().for_each(|collection| outcome.add(collection, 0, Vec::new()));
+    Ok(outcome)
 }
 
-fn drop_view(args: &ViewDropArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let opened = Opened::open(&args.db, global, StoreConfig::default())?;
-    let mut views = opened.views.clone();
+fn drop_view(args: &ViewDropArgs, global: &GlobalArgs) -> Result<ViewsOutcome, Error> {
+    let mut database = open(&args.db, global)?;
     if let Some(name) = &args.name {
-        let known: Vec<&str> = views.iter().map(TmmView::name).collect();
-        anyhow::ensure!(
-            known.contains(&name.as_str()),
-            "there is no view \"{name}\"; there are: {}",
-            if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-        );
-        views.retain(|view| view.name() != name);
+        database = database.drop_view(name)?;
     }
-    let opened = opened.with_views(views)?;
     let mut outcome = ViewsOutcome::of(&args.db);
-    for collection in served(&opened)? {
-        let dropped = collection.drop_stale_views()?;
+    for (collection, dropped) in database.drop_stale_rows()? {
         outcome.add(&collection, 0, dropped);
     }
-    output.report(&outcome)?;
-    Ok(Ending::Done)
-}
-
-/// All collections of the model that was opened: views belong to a model, not to a collection.
-fn served(opened: &Opened) -> anyhow::Result<Vec<Collection>> {
-    let mut collections = Vec::new();
-    for name in opened.database.collection_names()? {
-        match opened.database.collection(&name) {
-            Ok(collection) => collections.push(collection),
-            Err(OpenError::Fingerprint { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(collections)
+    Ok(outcome)
 }
 
 /// What was asked for; the arguments make sure that it is one.

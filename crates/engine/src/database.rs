@@ -43,6 +43,12 @@ pub enum OpenError {
         /// Those that exist.
         known: String,
     },
+    /// Somebody still holds the collection.
+    #[error("collection \"{name}\" is still held; drop it before the database is closed")]
+    Held {
+        /// The collection.
+        name: String,
+    },
     /// The registered rerankers cannot serve one collection together.
     #[error(transparent)]
     Views(#[from] ViewsError),
@@ -112,9 +118,17 @@ impl Database {
         Self { store, serving, open: Mutex::default() }
     }
 
-    /// The store, for another model or for what needs none. Collections that are open stay so.
-    pub fn into_store(self) -> Store {
-        self.store
+    /// Closes the database and gives its store back, for another model or for what needs none.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Held`] when somebody still holds a collection: it would go on beside another state of itself.
+    pub fn close(self) -> Result<Store, OpenError> {
+        let open = self.open.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match open.into_iter().find(|(_, collection)| collection.is_shared()) {
+            Some((name, _)) => Err(OpenError::Held { name }),
+            None => Ok(self.store),
+        }
     }
 
     /// The same database with a reranker that searches may name. Register rerankers before opening collections:

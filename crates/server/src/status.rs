@@ -71,7 +71,9 @@ fn lane(error: LaneError) -> Code {
 fn open(error: &OpenError) -> Code {
     match error {
         OpenError::Store(error) => store(error),
-        OpenError::Fingerprint { .. } | OpenError::Views(_) => Code::FailedPrecondition,
+        OpenError::Fingerprint { .. } | OpenError::Held { .. } | OpenError::Views(_) => {
+            Code::FailedPrecondition
+        }
         OpenError::Missing { .. } => Code::NotFound,
         OpenError::Load { source, .. } => read(source),
         OpenError::Rebuild { source, .. } => rebuild(source),

@@ -64,7 +64,8 @@ impl Part {
     pub(super) fn keep(self, whole: &Path) -> io::Result<()> {
         self.file.sync_all()?;
         fs::rename(&self.path, whole)?;
-        whole_file::sync(whole_file::parent(whole))
+        // The name too, where the platform can.
+        if cfg!(unix) { File::open(whole_file::parent(whole))?.sync_all() } else { Ok(()) }
     }
 }
 

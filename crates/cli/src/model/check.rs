@@ -14,7 +14,7 @@ use super::peak_memory;
 use crate::Ending;
 use crate::args::{GlobalArgs, ModelCheckArgs};
 use crate::ingest::Input;
-use crate::model_files::ModelFiles;
+use crate::model_files;
 use crate::opened::compute;
 use crate::output::{Output, Report, Table, bytes, grouped, span};
 use crate::progress::Progress;
@@ -33,7 +33,7 @@ const CHUNKS_PER_THREAD: usize = 4;
 
 pub(super) fn run(args: &ModelCheckArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     let start = Instant::now();
-    let model = ModelFiles::named(&args.model, &args.manifest)?.load(compute(global))?;
+    let model = model_files::named(&args.model, &args.manifest)?.load(compute(global))?;
     let input = input(args)?;
     let mut progress = Progress::new("check", "images", input.announced(args.limit));
     let mut samples = input.samples.take(args.limit.unwrap_or(usize::MAX));

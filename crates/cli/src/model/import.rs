@@ -15,7 +15,7 @@ use crate::Ending;
 use crate::args::ModelImportArgs;
 use crate::output::{Output, Report, bytes, span, things, visible};
 use crate::stats::ModelReport;
-use crate::whole_file::WholeFile;
+use crate::whole_file;
 
 /// Names that are shown to people; JSON has all of them.
 const NAMES_SHOWN: usize = 8;
@@ -89,7 +89,7 @@ fn target(out: &Path, name: &str) -> anyhow::Result<PathBuf> {
 
 /// Writes weights and manifest; after an error neither is there.
 fn write(plan: &ImportPlan<'_>, target: &Path) -> anyhow::Result<Imported> {
-    let folder = crate::whole_file::parent(target);
+    let folder = whole_file::parent(target);
     let is_new = !folder.exists();
     fs::create_dir_all(folder).with_context(|| format!("folder {} cannot be made", folder.display()))?;
     let written = write_into(plan, target);
@@ -101,20 +101,21 @@ fn write(plan: &ImportPlan<'_>, target: &Path) -> anyhow::Result<Imported> {
 }
 
 fn write_into(plan: &ImportPlan<'_>, target: &Path) -> anyhow::Result<Imported> {
-    let (weights, mut weights_file) = WholeFile::begin(target)?;
-    let (manifest, mut manifest_file) = WholeFile::begin(&ModelManifest::path_beside(target))?;
-    let mut buffered = BufWriter::new(&mut weights_file);
+    let beside = ModelManifest::path_beside(target);
+    let mut weights = whole_file::begin(target)?;
+    let mut manifest = whole_file::begin(&beside)?;
+    let mut buffered = BufWriter::new(&mut weights);
     let imported = plan.write(&mut buffered)?;
     buffered.flush().and_then(|()| {
         let json = plan.manifest().to_json().map_err(io::Error::other)?;
-        manifest_file.write_all(json.as_bytes())
+        manifest.write_all(json.as_bytes())
     })?;
     drop(buffered);
     // The weights last: a manifest alone is no model.
-    manifest.finish(&manifest_file)?;
-    if let Err(error) = weights.finish(&weights_file) {
+    whole_file::commit(manifest, &beside)?;
+    if let Err(error) = whole_file::commit(weights, target) {
         // If it cannot be removed, the error under way says more.
-        let _removed = fs::remove_file(ModelManifest::path_beside(target));
+        let _removed = fs::remove_file(beside);
         return Err(error);
     }
     Ok(imported)

@@ -2,23 +2,21 @@
 
 use std::fs;
 
-use lookalike_engine::StoreConfig;
+use lookalike::{StoreConfig, StoredModels};
 use lookalike_engine::plugin_api::Fingerprint;
-use lookalike_store::Store;
 use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, ModelListArgs};
-use crate::models::Models;
-use crate::opened::chosen;
+use crate::opened::options;
 use crate::output::{Output, Report, Table, bytes, visible};
 use crate::stats::role_word;
 
 pub(super) fn run(args: &ModelListArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let store = Store::open(&args.db, StoreConfig::default())?;
-    let models = Models::of(&args.db, global);
+    let database = options(global, StoreConfig::default()).maintain(&args.db)?;
+    let (store, models) = (database.store(), database.models());
     let mut kept: Vec<(Fingerprint, Vec<Use>)> = Vec::new();
-    for name in chosen(&store, global)? {
+    for name in database.collection_names()? {
         let Some(collection) = store.collection(&name)? else { continue };
         for model in collection.catalog().models() {
             let of_collection = Use { collection: name.clone(), role: role_word(model.role) };
@@ -30,7 +28,7 @@ pub(super) fn run(args: &ModelListArgs, global: &GlobalArgs, output: Output) -> 
     }
     let report = ListReport {
         database: args.db.display().to_string(),
-        models: kept.into_iter().map(|(fingerprint, uses)| Listed::of(&models, &fingerprint, uses)).collect(),
+        models: kept.into_iter().map(|(fingerprint, uses)| Listed::of(models, &fingerprint, uses)).collect(),
     };
     output.report(&report)?;
     Ok(if report.models.is_empty() { Ending::NothingFound } else { Ending::Done })
@@ -62,7 +60,7 @@ struct Use {
 }
 
 impl Listed {
-    fn of(models: &Models, fingerprint: &Fingerprint, collections: Vec<Use>) -> Self {
+    fn of(models: &StoredModels, fingerprint: &Fingerprint, collections: Vec<Use>) -> Self {
         Self {
             name: fingerprint.model.clone(),
             dimension: fingerprint.dimension,

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use lookalike_engine::StoreConfig;
+use lookalike::{StoreConfig, StoredModels};
 use lookalike_vision::{Checkpoint, CheckpointTensor, Model, ModelManifest};
 use serde::Serialize;
 
 use crate::Ending;
 use crate::args::{GlobalArgs, ModelShowArgs};
-use crate::models::Models;
 use crate::opened::{Opened, compute};
 use crate::output::{Output, Report, Table, grouped, visible};
 use crate::stats::ModelReport;
@@ -39,7 +38,7 @@ fn weights(named: &Path, global: &GlobalArgs) -> anyhow::Result<(PathBuf, Option
         return Ok((named.to_owned(), None));
     }
     let Opened { model, .. } = Opened::open(named, global, StoreConfig::default())?;
-    Ok((Models::of(named, global).weights(model.fingerprint()), Some(model)))
+    Ok((StoredModels::new(named, compute(global)).weights(model.fingerprint()), Some(model)))
 }
 
 #[derive(Debug, Serialize)]

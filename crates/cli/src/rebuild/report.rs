@@ -3,8 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use lookalike_engine::plugin_api::Fingerprint;
-use lookalike_engine::{RebuildEstimate, RebuildReport};
+use lookalike::{CollectionEstimate, CollectionRebuild};
 use serde::Serialize;
 
 use crate::output::{Report, bytes, grouped, span, things, visible};
@@ -30,12 +29,8 @@ pub(super) struct Rebuilt {
 }
 
 impl Rebuilt {
-    pub(super) fn of(
-        name: String,
-        before: &Fingerprint,
-        served: &Fingerprint,
-        report: &RebuildReport,
-    ) -> Self {
+    pub(super) fn of(rebuild: CollectionRebuild) -> Self {
+        let CollectionRebuild { collection: name, before, model: served, report } = rebuild;
         let seconds = report.elapsed.as_secs_f64();
         Self {
             name,
@@ -105,12 +100,8 @@ pub(super) struct Estimate {
 }
 
 impl Estimate {
-    pub(super) fn of(
-        name: String,
-        served: &Fingerprint,
-        wanted: &Fingerprint,
-        estimate: &RebuildEstimate,
-    ) -> Self {
+    pub(super) fn of(estimate: CollectionEstimate) -> Self {
+        let CollectionEstimate { collection: name, before: served, model: wanted, estimate } = estimate;
         Self {
             name,
             served: served.to_string(),
