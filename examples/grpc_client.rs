@@ -9,16 +9,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use lookalike::{Database, ModelFiles, encode_png};
 use lookalike_datasets::{Disturbance, GlyphSet};
-use lookalike_engine::{Database, StoreConfig, encode_png};
 use lookalike_server::ServerConfig;
 use lookalike_server::proto::ingest_request::Message;
 use lookalike_server::proto::lookalike_client::LookalikeClient;
 use lookalike_server::proto::{
     CreateCollectionRequest, IngestImage, IngestRequest, IngestStart, Rerank, SearchRequest,
 };
-use lookalike_tmm::{TmmConfig, TmmReranker};
-use lookalike_vision::{ComputeConfig, Model};
 use tokio::net::TcpListener;
 use tonic::transport::Channel;
 
@@ -50,11 +48,9 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn database(root: &Path) -> anyhow::Result<Database> {
+fn database(root: &Path) -> anyhow::Result<lookalike_engine::Database> {
     let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/cli/assets/glyphs.safetensors");
-    let model = Arc::new(Model::open(&weights, ComputeConfig::default())?);
-    let reranker = TmmReranker::new(Arc::clone(&model), TmmConfig::default())?;
-    Ok(Database::create(root, model, StoreConfig::default())?.with_reranker(Arc::new(reranker)))
+    Ok(Database::create(root, &ModelFiles::open(&weights)?)?.into_engine())
 }
 
 /// Streams 300 glyphs; the answers tell, batch by batch, what is stored for good.

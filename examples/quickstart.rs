@@ -6,15 +6,9 @@
 //! ```
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use lookalike_datasets::{Disturbance, GlyphSet, SampleImage, Samples};
-use lookalike_engine::plugin_api::{Budget, Image};
-use lookalike_engine::{
-    Answer, Database, IngestItem, ItemImage, Query, Rerank, StoreConfig, TagValue, decode,
-};
-use lookalike_tmm::{TmmConfig, TmmReranker};
-use lookalike_vision::{ComputeConfig, Model};
+use lookalike::{Answer, Budget, Database, Image, ModelFiles, Query, Rerank, decode, ingest_item};
+use lookalike_datasets::{Disturbance, GlyphSet, Samples};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,25 +21,15 @@ fn main() -> anyhow::Result<()> {
     };
 
     // 1. The model is the user's own classifier: it makes the features, and its head explains the neighbours.
-    let model = Arc::new(Model::open(&weights, ComputeConfig::default())?);
+    let model = ModelFiles::open(&weights)?;
 
-    // 2. A database is a directory, bound to the model. Rerankers are plugins; TMM is the one that comes along.
+    // 2. A database is a directory that carries its model. Rerankers are plugins; TMM is the one that comes along.
     let folder = tempfile::tempdir()?;
-    let database = Database::create(&folder.path().join("photos.db"), model.clone(), StoreConfig::default())?
-        .with_reranker(Arc::new(TmmReranker::new(model, TmmConfig::default())?));
-    let photos = database.collection_or_create("photos")?;
+    let database = Database::create(&folder.path().join("photos.db"), &model)?;
+    let photos = database.collection("main")?;
 
     // 3. Ingest: decode, embed, store. A bad image is refused by itself and named in the report.
-    let items = images.filter_map(Result::ok).map(|sample| IngestItem {
-        key: sample.key,
-        image: match sample.image {
-            SampleImage::Decoded(image) => ItemImage::Decoded(image),
-            SampleImage::Encoded(bytes) => ItemImage::Encoded(bytes),
-            SampleImage::File(path) => ItemImage::File(path),
-        },
-        label: sample.label,
-        tags: sample.tags.into_iter().map(|(name, text)| (name, TagValue::Text(text))).collect(),
-    });
+    let items = images.filter_map(Result::ok).map(ingest_item);
     let report = photos.ingest(items, &Budget::unlimited(), &mut |_| {})?;
     println!("stored {} images in {:.1?}, refused {}", report.stored(), report.elapsed, report.refused);
 

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use lookalike::Error;
 
 /// The error with the command that helps, where there is one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "most errors say all that there is to do")]
 pub(crate) fn with_remedy(error: Error, database: &Path) -> anyhow::Error {
     let db = database.display();
     match error {

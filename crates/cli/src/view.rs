@@ -38,7 +38,7 @@ fn open(db: &Path, global: &GlobalArgs) -> Result<Database, Error> {
 /// Wrong arguments are the outer error, what the database says the inner one.
 fn add(args: &ViewAddArgs, global: &GlobalArgs) -> anyhow::Result<Result<ViewsOutcome, Error>> {
     let view = TmmView::new(args.name.clone(), transformation(&args.kind)?)?;
-    let added = open(&args.db, global).and_then(|database| database.add_views(vec![view]));
+    let added = open(&args.db, global).and_then(|database| database.add_views(&[view]));
     Ok(added.and_then(|database| completed(&args.db, &database)))
 }
 
@@ -51,7 +51,7 @@ fn recommended(args: &ViewRecommendedArgs, global: &GlobalArgs) -> Result<ViewsO
     })?;
     // Views are for collections that are opened after them.
     drop((collection, bar));
-    completed(&args.db, &database.add_views(views)?)
+    completed(&args.db, &database.add_views(&views)?)
 }
 
 fn completed(db: &Path, database: &Database) -> Result<ViewsOutcome, Error> {

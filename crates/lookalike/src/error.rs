@@ -19,16 +19,16 @@ use crate::view_list::{MAX_VIEWS, ViewListError};
 pub enum Error {
     /// The database or a collection cannot be opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(Box<OpenError>),
     /// What is stored cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
     /// Work on a collection as a whole failed.
     #[error(transparent)]
-    Maintenance(#[from] MaintenanceError),
+    Maintenance(Box<MaintenanceError>),
     /// A backup cannot be written.
     #[error(transparent)]
-    Archive(#[from] ArchiveError),
+    Archive(Box<ArchiveError>),
     /// A file cannot be read, written, listed, moved or removed.
     #[error("{} cannot be {verb}", path.display())]
     File {
@@ -172,10 +172,10 @@ pub enum Error {
     },
     /// A trigger cannot be fitted.
     #[error(transparent)]
-    Fit(#[from] TriggerError),
+    Fit(Box<TriggerError>),
     /// A trigger's file cannot be used.
     #[error(transparent)]
-    Trigger(#[from] StoredTriggerError),
+    Trigger(Box<StoredTriggerError>),
     /// The collection is being rebuilt with another model.
     #[error(
         "collection \"{collection}\" is being rebuilt with {unfinished}; finish that first, or abandon it"
@@ -225,10 +225,10 @@ pub enum Error {
     },
     /// A folder of images cannot be read.
     #[error(transparent)]
-    Folder(#[from] DatasetError),
+    Folder(Box<DatasetError>),
     /// Images cannot be stored.
     #[error(transparent)]
-    Ingest(#[from] IngestError),
+    Ingest(Box<IngestError>),
 }
 
 impl Error {
@@ -237,8 +237,29 @@ impl Error {
     }
 }
 
+/// Boxed, so that a result is small where nothing goes wrong.
+macro_rules! boxed {
+    ($($variant:ident($source:ty)),+ $(,)?) => {
+        $(impl From<$source> for Error {
+            fn from(error: $source) -> Self {
+                Self::$variant(Box::new(error))
+            }
+        })+
+    };
+}
+
+boxed!(
+    Open(OpenError),
+    Maintenance(MaintenanceError),
+    Archive(ArchiveError),
+    Fit(TriggerError),
+    Trigger(StoredTriggerError),
+    Folder(DatasetError),
+    Ingest(IngestError),
+);
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
-        Self::Open(error.into())
+        OpenError::from(error).into()
     }
 }

@@ -6,7 +6,7 @@ mod rollback;
 use std::io::Write;
 use std::path::Path;
 
-use lookalike_engine::{ArchiveReport, StoreError};
+use lookalike_engine::ArchiveReport;
 use lookalike_store::Store;
 
 pub use self::rebuild::{CollectionEstimate, CollectionRebuild};
@@ -77,8 +77,7 @@ impl Maintenance {
         mut work: impl FnMut(String, &lookalike_store::Collection) -> Result<(), Error>,
     ) -> Result<(), Error> {
         for name in self.collection_names()? {
-            let collection = self.store.collection(&name).map_err(StoreError::from)?;
-            if let Some(collection) = collection {
+            if let Some(collection) = self.store.collection(&name)? {
                 work(name, &collection)?;
             }
         }

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lookalike_plugin_api::{Embedder, Fingerprint};
-use lookalike_store::{OpenError as StoreError, Store, StoreConfig};
+use lookalike_store::{Store, StoreConfig};
 use lookalike_vision::ComputeConfig;
 
 use crate::Database;
@@ -95,7 +95,7 @@ impl OpenOptions {
             None => names.iter().find(|name| *name == USUAL_COLLECTION).or(names.first()),
         };
         let Some(name) = name else { return Ok(None) };
-        Ok(store.collection(name).map_err(StoreError::from)?.map(|collection| collection.fingerprint()))
+        Ok(store.collection(name)?.map(|collection| collection.fingerprint()))
     }
 
     /// The collections that work for all of them is done on: the one that is named, else all.

@@ -93,7 +93,7 @@ pub fn fit_trigger(
         progress(updates, u64::from(fit.steps));
         updates += 1;
         let lent = numbers.iter().map(|&number| prepared(collection, model, sample[number]));
-        Ok(lent.collect::<Result<_, Box<dyn std::error::Error + Send + Sync>>>()?)
+        lent.collect()
     };
     let found =
         optimise_global_trigger(model, sample.len(), &mut lend, start, &search, &Budget::unlimited())?;

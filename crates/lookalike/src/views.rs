@@ -25,9 +25,9 @@ impl Database {
     ///
     /// [`Error::ViewExists`] and [`Error::TooManyViews`]; [`Error::View`] when a trigger is another model's;
     /// [`Error::NoNetwork`]; [`Error::Open`] when somebody holds a collection. The database is closed then, and as it was.
-    pub fn add_views(self, views: Vec<TmmView>) -> Result<Self, Error> {
+    pub fn add_views(self, views: &[TmmView]) -> Result<Self, Error> {
         self.ensure_room(views.iter().map(TmmView::name))?;
-        let all = [self.views(), &views].concat();
+        let all = [self.views(), views].concat();
         self.keep_views(all)
     }
 

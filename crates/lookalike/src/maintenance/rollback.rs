@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lookalike_engine::{MaintenanceError, StoreError};
+use lookalike_engine::MaintenanceError;
 use lookalike_plugin_api::Fingerprint;
 use lookalike_store::{Collection, ModelRole};
 
@@ -78,7 +78,7 @@ impl Maintenance {
     fn pairs(&self) -> Result<(Vec<Pair>, Vec<String>), Error> {
         let (mut pairs, mut without) = (Vec::new(), Vec::new());
         for name in self.collection_names()? {
-            let Some(collection) = self.store.collection(&name).map_err(StoreError::from)? else { continue };
+            let Some(collection) = self.store.collection(&name)? else { continue };
             let catalog = collection.catalog();
             match catalog.models().into_iter().find(|model| model.role == ModelRole::Previous) {
                 Some(previous) => {
@@ -95,13 +95,15 @@ impl Maintenance {
         if !self.models.has(&pair.previous) {
             return Err(self.models.missing(&pair.previous));
         }
-        pair.collection.rollback().map_err(|error| match error {
-            MaintenanceError::Incomplete { .. } => Error::WrittenSince {
+        pair.collection.rollback().map_err(|error| {
+            if !matches!(error, MaintenanceError::Incomplete { .. }) {
+                return error.into();
+            }
+            Error::WrittenSince {
                 collection: pair.collection.name().to_owned(),
                 weights: self.models.weights(&pair.previous),
                 source: Box::new(error),
-            },
-            other => other.into(),
+            }
         })
     }
 }

@@ -53,7 +53,7 @@ impl Harness {
             let incoming = UnboundedReceiverStream::new(incoming);
             async move {
                 lookalike_server::serve_incoming(incoming, database, config, async {
-                    asked.await.unwrap_or(())
+                    asked.await.unwrap_or(());
                 })
                 .await
             }
