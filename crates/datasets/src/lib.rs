@@ -22,7 +22,6 @@ mod glyph_samples;
 mod gtsrb;
 mod kind;
 mod mat;
-mod md5;
 mod mnist;
 mod parquet;
 mod ppm;

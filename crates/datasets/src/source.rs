@@ -2,10 +2,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use md5::Md5;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-
-use crate::md5::Md5;
 
 mod table;
 
@@ -131,7 +130,7 @@ fn sha256(file: File) -> io::Result<String> {
 fn md5(file: File) -> io::Result<String> {
     let mut digest = Md5::new();
     pieces(file, |piece| digest.update(piece))?;
-    Ok(hex(&digest.finish()))
+    Ok(hex(&digest.finalize()))
 }
 
 fn pieces(mut file: File, mut each: impl FnMut(&[u8])) -> io::Result<()> {
