@@ -1,7 +1,8 @@
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 
+use atomic_write_file::AtomicWriteFile;
 use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
@@ -84,12 +85,11 @@ pub(crate) fn read<T: for<'a> Deserialize<'a>>(path: &Path) -> Result<Vec<T>, Ev
 
 /// Puts a file in its place once it is complete.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), EvalError> {
-    let begun = path.with_extension("begun");
     let written = path
         .parent()
         .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| fs::write(&begun, bytes))
-        .and_then(|()| fs::rename(&begun, path));
+        .and_then(|()| AtomicWriteFile::open(path))
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.commit()));
     written.map_err(|source| EvalError::File { path: path.to_owned(), source })
 }
 

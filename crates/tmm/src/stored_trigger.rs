@@ -1,9 +1,10 @@
 mod file;
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use atomic_write_file::AtomicWriteFile;
 use lookalike_plugin_api::{Digest, Image, ImageError};
 use lookalike_vision::{MAX_INPUT_SIDE, Model, Pixels, PixelsError};
 use safetensors::SafeTensorError;
@@ -236,7 +237,8 @@ impl StoredTrigger {
     ///
     /// [`StoredTriggerError::Write`].
     pub fn save(&self, path: &Path) -> Result<(), StoredTriggerError> {
-        put_in_place(path, &self.to_bytes())
+        AtomicWriteFile::open(path)
+            .and_then(|mut file| file.write_all(&self.to_bytes()).and_then(|()| file.commit()))
             .map_err(|source| StoredTriggerError::Write { path: path.to_owned(), source })
     }
 
@@ -280,27 +282,6 @@ fn ensure_size(found: [usize; 3]) -> Result<(), StoredTriggerError> {
         return Err(StoredTriggerError::Size { found: found.to_vec() });
     }
     Ok(())
-}
-
-fn put_in_place(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_owned();
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&temporary, path));
-    if let Err(error) = written {
-        // If it cannot be removed, the error under way says more.
-        let _removed = fs::remove_file(&temporary);
-        return Err(error);
-    }
-    match path.parent() {
-        Some(folder) if cfg!(unix) => {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            File::open(folder)?.sync_all()
-        }
-        Some(_) | None => Ok(()),
-    }
 }
 
 /// Why a stored trigger cannot be read, written or used.

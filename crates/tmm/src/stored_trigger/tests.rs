@@ -1,3 +1,5 @@
+use std::fs;
+
 use lookalike_plugin_api::{Budget, Completion};
 use safetensors::SafeTensors;
 
