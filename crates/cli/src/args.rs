@@ -16,10 +16,8 @@ use lookalike_engine::{DuplicatePolicy, StoreConfig, WriteMode};
 use lookalike_vision::{Device, Precision};
 use serde::Deserialize;
 
-use crate::ingest::Tag;
 use crate::ranking::Rankings;
-use crate::search::Setting;
-use crate::source::{Disturb, InputSize};
+use crate::typed::{Disturb, InputSize, Setting, Tag};
 
 pub(crate) use datasets::{DatasetsArgs, DatasetsCommand, DatasetsFetchArgs, DatasetsVerifyArgs};
 pub(crate) use eval::{

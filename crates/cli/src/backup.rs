@@ -6,8 +6,8 @@ use std::path::Path;
 use lookalike::{ArchiveReport, Maintenance, StoreConfig};
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{BackupArgs, GlobalArgs};
+use crate::ending::Ending;
 use crate::opened::options;
 use crate::output::{Output, Report, bytes, things, visible};
 use crate::place::ensure_outside;

@@ -3,8 +3,8 @@
 use lookalike::StoreConfig;
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{CompactArgs, GlobalArgs};
+use crate::ending::Ending;
 use crate::opened::options;
 use crate::output::{Output, Report, bytes};
 use crate::progress::Progress;

@@ -8,8 +8,8 @@ use anyhow::Context;
 use lookalike_datasets::{Digest, Packing, SOURCES, Source, SourceFile, source};
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{DatasetsArgs, DatasetsCommand, DatasetsFetchArgs, DatasetsVerifyArgs};
+use crate::ending::Ending;
 use crate::output::{Output, Report, Table, bytes, grouped, line, visible};
 use crate::progress::Progress;
 

@@ -22,12 +22,12 @@ use lookalike_engine::{
 };
 use lookalike_vision::Model;
 
-use crate::Ending;
 use crate::args::{DemoArgs, GlobalArgs};
 use crate::demo::page::page;
 use crate::demo::queries::{GlyphQuery, key, queries};
 use crate::demo::report::DemoReport;
 use crate::demo::tally::{JUDGED, Mean, Tally, Truth, Yardsticks, median};
+use crate::ending::Ending;
 use crate::html::Card;
 use crate::model_files;
 use crate::opened::options;

@@ -8,8 +8,8 @@ use lookalike_engine::plugin_api::{Budget, ExemplarId};
 use lookalike_engine::{Collection, DuplicateReport};
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{DuplicatesArgs, GlobalArgs};
+use crate::ending::Ending;
 use crate::opened::Opened;
 use crate::output::{Output, Report, Table, grouped, things, visible, wrapped};
 

@@ -25,11 +25,12 @@ use crate::args::{
     EvalArgs, EvalCommand, EvalCompareArgs, EvalImageArgs, EvalNumberArgs, EvalReportArgs, EvalRunArgs,
     EvalTuneArgs, GlobalArgs, ManifestArgs,
 };
+use crate::ending::Ending;
+use crate::judge;
 use crate::model_files;
 use crate::opened::compute;
 use crate::output::{Output, span};
-use crate::source::NotUnderstood;
-use crate::{Ending, judge};
+use crate::typed::NotUnderstood;
 
 /// Longest file of an experiment, a preset or data sets that is read.
 const MAX_JSON_BYTES: u64 = 1 << 20;

@@ -6,8 +6,8 @@ use lookalike_engine::ExportOptions;
 use lookalike_engine::plugin_api::Budget;
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{ExportArgs, GlobalArgs};
+use crate::ending::Ending;
 use crate::opened::Opened;
 use crate::output::{Output, Report, bytes, things, visible};
 use crate::place::ensure_outside;

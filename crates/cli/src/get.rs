@@ -9,8 +9,8 @@ use anyhow::Context;
 use lookalike_engine::{Record, TagValue};
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{GetArgs, GlobalArgs};
+use crate::ending::Ending;
 use crate::opened::Opened;
 use crate::output::{Output, Report, bytes, visible};
 

@@ -6,8 +6,8 @@ use anyhow::Context;
 use lookalike_engine::ImportError;
 use lookalike_engine::plugin_api::Budget;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, ImportArgs};
+use crate::ending::Ending;
 use crate::ingest::Summary;
 use crate::opened::Opened;
 use crate::output::Output;

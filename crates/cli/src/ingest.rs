@@ -3,21 +3,20 @@
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::{Component, Path, PathBuf};
-use std::str::FromStr;
 
 use anyhow::Context;
-use lookalike::{ingest_item, tag_value};
+use lookalike::ingest_item;
 use lookalike_datasets::{DatasetError, ParquetColumns, Sample, SampleImage, Samples};
 use lookalike_engine::plugin_api::Budget;
-use lookalike_engine::{IngestItem, IngestOptions, IngestReport, MAX_REFUSALS_KEPT, TagValue};
+use lookalike_engine::{IngestItem, IngestOptions, IngestReport, MAX_REFUSALS_KEPT};
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, IngestArgs, StoringArgs};
+use crate::ending::Ending;
 use crate::opened::Opened;
 use crate::output::{Output, Report, grouped, line, span, things, visible};
 use crate::progress::Progress;
-use crate::source::{self, NotUnderstood};
+use crate::source;
 
 /// Refusals that are shown to people; JSON has more.
 const REFUSALS_SHOWN: usize = 20;
@@ -192,26 +191,6 @@ fn item(sample: Sample, args: &IngestArgs) -> IngestItem {
     item
 }
 
-/// A tag as it is typed: `NAME=VALUE`.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Tag {
-    name: String,
-    value: TagValue,
-}
-
-impl FromStr for Tag {
-    type Err = NotUnderstood;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.split_once('=') {
-            Some((name, value)) if !name.is_empty() => {
-                Ok(Self { name: name.to_owned(), value: tag_value(value) })
-            }
-            Some(_) | None => Err(NotUnderstood { found: text.to_owned(), expected: "NAME=VALUE" }),
-        }
-    }
-}
-
 /// What became of the images of an ingest or an import.
 #[derive(Debug, Serialize)]
 pub(crate) struct Summary {
@@ -344,15 +323,5 @@ mod tests {
         assert_eq!(archive("a/birds.TAR.GZ"), Some(Archive::Tar));
         assert_eq!(archive("train-00000.parquet"), Some(Archive::Parquet));
         assert_eq!(archive("tar.png"), None);
-    }
-
-    #[test]
-    fn a_tag_is_a_number_where_it_reads_as_one() {
-        assert_eq!("width=2.5".parse(), Ok(Tag { name: "width".to_owned(), value: 2.5.into() }));
-        assert_eq!("split=test".parse(), Ok(Tag { name: "split".to_owned(), value: "test".into() }));
-        assert_eq!("a=b=nan".parse(), Ok(Tag { name: "a".to_owned(), value: "b=nan".into() }));
-        assert_eq!(tag_value("nan"), "nan".into());
-        assert!("=1".parse::<Tag>().is_err());
-        assert!("width".parse::<Tag>().is_err());
     }
 }

@@ -3,8 +3,8 @@
 use lookalike::StoreConfig;
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, InitArgs};
+use crate::ending::Ending;
 use crate::model_files;
 use crate::opened::options;
 use crate::output::{Output, Report};

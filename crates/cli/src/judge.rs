@@ -9,8 +9,8 @@ use lookalike_eval::{
     latent_judgement,
 };
 
-use crate::Ending;
 use crate::args::{DatasetName, JudgeArgs, JudgeLimitArgs, MatchupArgs};
+use crate::ending::Ending;
 use crate::output::{Output, line, things};
 use crate::progress::Progress;
 use endpoint::Endpoint;

@@ -12,6 +12,7 @@ mod datasets;
 mod delete;
 mod demo;
 mod duplicates;
+mod ending;
 mod eval;
 mod export;
 mod get;
@@ -39,6 +40,7 @@ mod source;
 mod stats;
 mod train;
 mod trigger;
+mod typed;
 mod verify;
 mod view;
 mod whole_file;
@@ -50,15 +52,8 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Command, GlobalArgs};
+use crate::ending::Ending;
 use crate::output::Output;
-
-/// How a command ended when nothing went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    Done,
-    NothingFound,
-    SomethingWrong,
-}
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -4,8 +4,8 @@ use lookalike_engine::{StoreConfig, StoreError, migrate};
 use lookalike_store::Store;
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, MigrateArgs};
+use crate::ending::Ending;
 use crate::opened::options;
 use crate::output::{Output, Report, visible};
 use crate::progress::Progress;

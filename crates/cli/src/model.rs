@@ -7,8 +7,8 @@ mod show;
 
 use std::fs;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, ModelArgs, ModelCommand};
+use crate::ending::Ending;
 use crate::output::Output;
 
 pub(crate) fn run(args: &ModelArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {

@@ -7,8 +7,8 @@ use std::path::Path;
 use lookalike::{Maintenance, ModelFiles, StoreConfig};
 use lookalike_engine::plugin_api::Budget;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, RebuildArgs};
+use crate::ending::Ending;
 use crate::model_files;
 use crate::opened::options;
 use crate::output::Output;

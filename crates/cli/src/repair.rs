@@ -8,8 +8,8 @@ use lookalike::{NewDirectory, SalvageReport, StoreConfig, StoredModels, is_free,
 use lookalike_engine::plugin_api::Embedder;
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::GlobalArgs;
+use crate::ending::Ending;
 use crate::opened::compute;
 use crate::output::{Output, Report, grouped, things, visible};
 use crate::place::ensure_outside;

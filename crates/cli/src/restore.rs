@@ -8,9 +8,9 @@ use anyhow::Context;
 use lookalike_engine::{ArchiveReport, StoreConfig, restore};
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, RestoreArgs};
 use crate::backup::{Archived, STREAM};
+use crate::ending::Ending;
 use crate::output::{Output, Report, bytes, visible};
 use crate::progress::Progress;
 

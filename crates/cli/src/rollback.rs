@@ -5,8 +5,8 @@ use std::fmt::Write;
 use lookalike::{ModelChange, StoreConfig};
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, RollbackArgs};
+use crate::ending::Ending;
 use crate::opened::options;
 use crate::output::{Output, Report, visible};
 use crate::remedy::with_remedy;

@@ -3,24 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
 use lookalike_datasets::Disturbance;
-use lookalike_engine::plugin_api::{Budget, ParameterValue, Parameters};
+use lookalike_engine::plugin_api::{Budget, Parameters};
 use lookalike_engine::{Answer, Candidates, Collection, Filter, Metric, Query};
 use lookalike_vision::Model;
 use serde::Serialize;
 
-use crate::Ending;
 use crate::answer::RankingReport;
 use crate::args::{GlobalArgs, SearchArgs};
+use crate::ending::Ending;
 use crate::html::{Card, Page};
 use crate::opened::Opened;
 use crate::output::{Output, Report, visible};
 use crate::ranking::Ranking;
-use crate::source::{Asked, NotUnderstood};
+use crate::source::Asked;
 use crate::stats::ModelReport;
 use crate::train::best;
 
@@ -163,28 +162,6 @@ fn settings(args: &SearchArgs) -> Vec<(String, String)> {
     settings
 }
 
-/// A setting of the reranker as it is typed: `NAME=VALUE`.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Setting {
-    name: String,
-    value: ParameterValue,
-}
-
-impl FromStr for Setting {
-    type Err = NotUnderstood;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, value) = text
-            .split_once('=')
-            .ok_or_else(|| NotUnderstood { found: text.to_owned(), expected: "NAME=VALUE" })?;
-        let value = match value.parse() {
-            Ok(number) => ParameterValue::Number(number),
-            Err(_) => ParameterValue::Text(value.to_owned()),
-        };
-        Ok(Self { name: name.to_owned(), value })
-    }
-}
-
 #[derive(Debug, Serialize)]
 struct SearchReport {
     query: QueryReport,
@@ -250,19 +227,5 @@ impl Report for SearchReport {
             let _written = writeln!(text, "\nwrote {}; open it in a browser", visible(page));
         }
         text
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_setting_is_a_number_or_a_word() {
-        let number: Setting = "trigger_steps=100".parse().unwrap();
-        assert_eq!(number.value, ParameterValue::Number(100.0));
-        let word: Setting = "preset=paper".parse().unwrap();
-        assert_eq!(word.value, ParameterValue::Text("paper".to_owned()));
-        assert!("preset".parse::<Setting>().is_err());
     }
 }

@@ -7,8 +7,8 @@ use lookalike_server::ServerConfig;
 use serde::Serialize;
 use tokio::net::TcpListener;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, ServeArgs};
+use crate::ending::Ending;
 use crate::opened::Opened;
 use crate::output::{Output, Report, visible};
 

@@ -3,14 +3,11 @@
 use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
-use std::str::FromStr;
 
 use anyhow::Context;
 use lookalike_datasets::{DatasetKind, Disturbance, GlyphSet, SampleImage, Samples, Split};
 use lookalike_engine::plugin_api::Image;
 use lookalike_engine::{MAX_ENCODED_BYTES, QueryImage, decode};
-use serde::Deserialize;
-use thiserror::Error;
 
 use crate::args::{DatasetName, SplitName};
 
@@ -174,86 +171,9 @@ fn whole(what: &str, text: &str) -> anyhow::Result<u64> {
     text.parse().with_context(|| format!("the {what} \"{text}\" is no whole number"))
 }
 
-/// Why a word of the command line is not understood.
-#[derive(Debug, Error, PartialEq)]
-#[error("\"{found}\" is not understood; expected {expected}")]
-pub(crate) struct NotUnderstood {
-    pub(crate) found: String,
-    pub(crate) expected: &'static str,
-}
-
-/// Height and width, written `28x28`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct InputSize {
-    pub(crate) height: usize,
-    pub(crate) width: usize,
-}
-
-impl FromStr for InputSize {
-    type Err = NotUnderstood;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.split_once('x')
-            .and_then(|(height, width)| {
-                Some(Self { height: height.parse().ok()?, width: width.parse().ok()? })
-            })
-            .ok_or_else(|| NotUnderstood {
-                found: text.to_owned(),
-                expected: "HEIGHTxWIDTH, for instance 28x28",
-            })
-    }
-}
-
-impl TryFrom<String> for InputSize {
-    type Error = NotUnderstood;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-/// A disturbance, written `rotate=10`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Disturb(pub(crate) Disturbance);
-
-impl FromStr for Disturb {
-    type Err = NotUnderstood;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let size = |size: &str| size.parse::<f32>().ok().filter(|size| size.is_finite());
-        let disturbance = text.split_once('=').and_then(|(kind, value)| match kind {
-            "brightness" => size(value).map(Disturbance::Brightness),
-            "noise" => size(value).map(Disturbance::GaussianNorm),
-            "saltpepper" => size(value).map(Disturbance::SaltAndPepper),
-            "blur" => size(value).map(Disturbance::Blur),
-            "rotate" => size(value).map(Disturbance::Rotate),
-            "shift" => value
-                .split_once(',')
-                .and_then(|(right, down)| Some(Disturbance::Shift(right.parse().ok()?, down.parse().ok()?))),
-            _ => None,
-        });
-        disturbance.map(Self).ok_or_else(|| NotUnderstood {
-            found: text.to_owned(),
-            expected: "brightness=, noise=, saltpepper=, blur= or rotate= and a number, or shift=RIGHT,DOWN",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_and_disturbances_are_read_as_they_are_written() {
-        assert_eq!("28x32".parse(), Ok(InputSize { height: 28, width: 32 }));
-        assert!("28".parse::<InputSize>().is_err());
-        assert_eq!("shift=1,-2".parse(), Ok(Disturb(Disturbance::Shift(1, -2))));
-        assert_eq!("rotate=-10".parse(), Ok(Disturb(Disturbance::Rotate(-10.0))));
-        for wrong in ["rotate", "rotate=far", "rotate=inf", "melt=1", "shift=1"] {
-            assert!(wrong.parse::<Disturb>().unwrap_err().to_string().starts_with(&format!("\"{wrong}\"")));
-        }
-    }
 
     #[test]
     fn a_glyph_is_a_query_by_seed_and_index_and_keeps_its_original_when_disturbed() {

@@ -8,8 +8,8 @@ use lookalike_engine::{Collection, Model as StoredModel, ModelRole};
 use lookalike_vision::{Architecture, Block, Model, ModelManifest, Stem};
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, StatsArgs};
+use crate::ending::Ending;
 use crate::opened::Opened;
 use crate::output::{Output, Report, Table, bytes, grouped, visible};
 

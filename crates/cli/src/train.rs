@@ -16,8 +16,8 @@ use anyhow::Context;
 use lookalike_datasets::Samples;
 use lookalike_vision::{EpochRecord, ModelManifest, TrainData, TrainSet, Training, evaluate};
 
-use crate::Ending;
 use crate::args::{GlobalArgs, SplitName, TrainArgs};
+use crate::ending::Ending;
 use crate::ingest::Input;
 use crate::opened::compute;
 use crate::output::Output;

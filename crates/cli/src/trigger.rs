@@ -11,10 +11,10 @@ use lookalike::{
 };
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{
     GlobalArgs, TriggerArgs, TriggerCommand, TriggerFitArgs, TriggerKindName, TriggerShowArgs,
 };
+use crate::ending::Ending;
 use crate::opened::Opened;
 use crate::output::{Output, Report, grouped, span, things, visible};
 use crate::place::ensure_outside;

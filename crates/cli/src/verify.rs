@@ -8,8 +8,8 @@ use lookalike_engine::plugin_api::Fingerprint;
 use lookalike_store::{Finding, Loss};
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, VerifyArgs};
+use crate::ending::Ending;
 use crate::opened::{compute, options};
 use crate::output::{Output, Report, bytes, line, things, visible};
 use crate::progress::Progress;

@@ -8,10 +8,10 @@ use lookalike::{
 };
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{
     GlobalArgs, ViewAddArgs, ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs, ViewRecommendedArgs,
 };
+use crate::ending::Ending;
 use crate::opened::options;
 use crate::output::{Output, Report, grouped, things};
 use crate::progress::Progress;

@@ -263,3 +263,43 @@ impl Database {
         Ok(database)
     }
 }
+
+impl OpenOptions {
+    /// As [`Database::create`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn create(&self, directory: &Path, model: &ModelFiles) -> Result<Database, Error> {
+        Database::make(directory, model, self)
+    }
+
+    /// As [`Database::open`].
+    ///
+    /// # Errors
+    ///
+    /// As there; [`OpenError::Missing`](lookalike_engine::OpenError::Missing) when there is no collection of the name.
+    pub fn open(&self, directory: &Path) -> Result<Database, Error> {
+        Database::open_stored(directory, self)
+    }
+
+    /// As [`Database::create_with`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn create_with(&self, directory: &Path, embedder: Arc<dyn Embedder>) -> Result<Database, Error> {
+        let database = lookalike_engine::Database::create(directory, embedder, self.store.clone())?;
+        drop(database.collection_or_create(self.collection_name())?);
+        Ok(Database::of(database))
+    }
+
+    /// As [`Database::open_with`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_with(&self, directory: &Path, embedder: Arc<dyn Embedder>) -> Result<Database, Error> {
+        Ok(Database::of(lookalike_engine::Database::open(directory, embedder, self.store.clone())?))
+    }
+}

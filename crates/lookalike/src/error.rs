@@ -1,3 +1,5 @@
+mod view_list;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +12,8 @@ use lookalike_tmm::{StoredTriggerError, TriggerError, ViewError};
 use lookalike_vision::{ManifestError, ModelError};
 use thiserror::Error;
 
-use crate::view_list::{MAX_VIEWS, ViewListError};
+pub(crate) use self::view_list::{MAX_LIST_BYTES, VIEW_LIST_VERSION};
+pub use self::view_list::{MAX_VIEWS, ViewListError};
 
 /// What goes wrong with a database as a whole. What one collection refuses (a search, an ingest, a write) has errors of
 /// its own.

@@ -46,7 +46,7 @@ mod view_list;
 mod views;
 
 pub use database::Database;
-pub use error::Error;
+pub use error::{Error, MAX_VIEWS, ViewListError};
 pub use maintenance::{CollectionEstimate, CollectionRebuild, Maintenance, ModelChange, ModelChanges};
 pub use model_files::ModelFiles;
 pub use models::{StoredModels, models_in_use};
@@ -54,7 +54,6 @@ pub use new_directory::{NewDirectory, is_free};
 pub use options::{OpenOptions, USUAL_COLLECTION};
 pub use samples::{FolderReport, ingest_folder, ingest_item, item_image, tag_value};
 pub use trigger::{FittedTrigger, GlobalFit, fit_trigger};
-pub use view_list::{MAX_VIEWS, ViewListError};
 pub use views::RECOMMENDED_VIEWS;
 
 /// Collections, searches and what they give: everything of the layer below but its `Database`.

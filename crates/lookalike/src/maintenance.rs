@@ -84,3 +84,14 @@ impl Maintenance {
         Ok(())
     }
 }
+
+impl OpenOptions {
+    /// As [`Maintenance::open`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn maintain(&self, directory: &Path) -> Result<Maintenance, Error> {
+        Maintenance::with_options(directory, self)
+    }
+}

@@ -1,14 +1,10 @@
-use std::path::Path;
 use std::sync::Arc;
 
-use lookalike_plugin_api::{Embedder, Fingerprint};
+use lookalike_plugin_api::Fingerprint;
 use lookalike_store::{Store, StoreConfig};
 use lookalike_vision::ComputeConfig;
 
-use crate::Database;
 use crate::error::Error;
-use crate::maintenance::Maintenance;
-use crate::model_files::ModelFiles;
 
 /// The collection that a database is made with, and whose model it is opened with, where none is named.
 pub const USUAL_COLLECTION: &str = "main";
@@ -34,53 +30,6 @@ pub struct OpenOptions {
 }
 
 impl OpenOptions {
-    /// As [`Database::create`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn create(&self, directory: &Path, model: &ModelFiles) -> Result<Database, Error> {
-        Database::make(directory, model, self)
-    }
-
-    /// As [`Database::open`].
-    ///
-    /// # Errors
-    ///
-    /// As there; [`OpenError::Missing`](lookalike_engine::OpenError::Missing) when there is no collection of the name.
-    pub fn open(&self, directory: &Path) -> Result<Database, Error> {
-        Database::open_stored(directory, self)
-    }
-
-    /// As [`Database::create_with`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn create_with(&self, directory: &Path, embedder: Arc<dyn Embedder>) -> Result<Database, Error> {
-        let database = lookalike_engine::Database::create(directory, embedder, self.store.clone())?;
-        drop(database.collection_or_create(self.collection_name())?);
-        Ok(Database::of(database))
-    }
-
-    /// As [`Database::open_with`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn open_with(&self, directory: &Path, embedder: Arc<dyn Embedder>) -> Result<Database, Error> {
-        Ok(Database::of(lookalike_engine::Database::open(directory, embedder, self.store.clone())?))
-    }
-
-    /// As [`Maintenance::open`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn maintain(&self, directory: &Path) -> Result<Maintenance, Error> {
-        Maintenance::with_options(directory, self)
-    }
-
     /// The collection that is named, else the usual one.
     pub(crate) fn collection_name(&self) -> &str {
         self.collection.as_deref().unwrap_or(USUAL_COLLECTION)

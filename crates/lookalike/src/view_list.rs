@@ -9,75 +9,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lookalike_tmm::{Blend, StoredTrigger, StoredTriggerError, TmmView, Transformation, ViewError};
+use lookalike_tmm::{Blend, StoredTrigger, TmmView, Transformation};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
-use crate::error::Error;
+use crate::error::{Error, MAX_LIST_BYTES, MAX_VIEWS, VIEW_LIST_VERSION, ViewListError};
 use crate::file;
 
-/// Most views of a model: each costs a forward pass per image.
-pub const MAX_VIEWS: usize = 16;
-
 const FILE: &str = "views.json";
-const VERSION: u32 = 1;
-/// Longest list that is read, in bytes.
-const MAX_BYTES: u64 = 1 << 20;
 const TRIGGER_ENDING: &str = ".trigger.safetensors";
-
-/// Why a list of views is refused.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum ViewListError {
-    /// It cannot be read.
-    #[error("it cannot be read")]
-    Read(#[source] io::Error),
-    /// It is longer than any that is written.
-    #[error("it has {found} bytes, at most {MAX_BYTES} are read")]
-    TooLong {
-        /// Bytes it has.
-        found: u64,
-    },
-    /// It is no list of views.
-    #[error("it is no list of views")]
-    Json(#[source] serde_json::Error),
-    /// A later version wrote it.
-    #[error("it is of version {found}, this program reads {VERSION}; use a newer one")]
-    Version {
-        /// Its version.
-        found: u32,
-    },
-    /// It names more views than are kept.
-    #[error("it lists {found} views, at most {MAX_VIEWS} are kept")]
-    TooMany {
-        /// Views it lists.
-        found: usize,
-    },
-    /// A view has an unknown blend.
-    #[error("\"{found}\" is no blend; choose from {}", Blend::NAMES.join(", "))]
-    Blend {
-        /// The word.
-        found: String,
-    },
-    /// A file's name leads elsewhere, or is not that of a trigger.
-    #[error("\"{found}\" is no trigger of a view")]
-    TriggerName {
-        /// The name.
-        found: String,
-    },
-    /// A trigger cannot be used.
-    #[error("trigger {}", path.display())]
-    Trigger {
-        /// Its file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: Box<StoredTriggerError>,
-    },
-    /// A view is none.
-    #[error(transparent)]
-    View(#[from] ViewError),
-}
 
 /// The file's content.
 #[derive(Debug, Serialize, Deserialize)]
@@ -114,12 +53,12 @@ fn read(folder: &Path, path: &Path) -> Result<Vec<TmmView>, ViewListError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         found => found.map_err(ViewListError::Read)?.len(),
     };
-    if found > MAX_BYTES {
+    if found > MAX_LIST_BYTES {
         return Err(ViewListError::TooLong { found });
     }
     let json = fs::read_to_string(path).map_err(ViewListError::Read)?;
     let list: ViewList = serde_json::from_str(&json).map_err(ViewListError::Json)?;
-    if list.version != VERSION {
+    if list.version != VIEW_LIST_VERSION {
         return Err(ViewListError::Version { found: list.version });
     }
     if list.views.len() > MAX_VIEWS {
@@ -138,7 +77,7 @@ pub(crate) fn save(folder: &Path, views: &[TmmView]) -> Result<(), Error> {
     let path = folder.join(FILE);
     let refused = |source| Error::ViewList { path: path.clone(), source: Box::new(source) };
     let views = views.iter().map(|view| ViewEntry::new(folder, view)).collect::<Result<_, _>>();
-    let list = ViewList { version: VERSION, views: views.map_err(refused)? };
+    let list = ViewList { version: VIEW_LIST_VERSION, views: views.map_err(refused)? };
     let json = serde_json::to_vec_pretty(&list).map_err(ViewListError::Json).map_err(refused)?;
     file::write(&path, &json)
 }

@@ -4,10 +4,9 @@ use lookalike_engine::{Collection, RebuildProgress, ViewsReport};
 use lookalike_plugin_api::Budget;
 use lookalike_tmm::{Blend, StoredTrigger, TmmView, Transformation, TriggerStart};
 
-use crate::Database;
-use crate::error::Error;
+use crate::database::Database;
+use crate::error::{Error, MAX_VIEWS};
 use crate::trigger::{GlobalFit, fit_trigger};
-use crate::view_list::MAX_VIEWS;
 
 /// Names of the two views that the ranking `multiview` was searched with, and the intensity of their triggers
 /// (`crates/eval/reports/default-preset.md`).

@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 use lookalike_vision::TrainConfig;
 
 use super::{DatasetName, SplitName};
-use crate::source::InputSize;
 use crate::train::{DEFAULT_COUNT, DEFAULT_SEED, Validation};
+use crate::typed::InputSize;
 
 #[derive(Debug, Args)]
 #[command(

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::images::{self, Images};
 use super::{from_json, model};
 use crate::args::{DatasetName, EvalImageArgs, EvalTuneArgs, GlobalArgs, ManifestArgs};
-use crate::source::InputSize;
+use crate::typed::InputSize;
 
 /// Most data sets of one search: each has its model in memory.
 const MOST_SETS: usize = 16;

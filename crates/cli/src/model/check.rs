@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::peak_memory;
-use crate::Ending;
 use crate::args::{GlobalArgs, ModelCheckArgs};
+use crate::ending::Ending;
 use crate::ingest::Input;
 use crate::model_files;
 use crate::opened::compute;

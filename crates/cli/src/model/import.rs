@@ -11,8 +11,8 @@ use lookalike_vision::{Checkpoint, ImportOptions, ImportPlan, Imported, ModelMan
 use serde::Serialize;
 
 use super::peak_memory;
-use crate::Ending;
 use crate::args::ModelImportArgs;
+use crate::ending::Ending;
 use crate::output::{Output, Report, bytes, span, things, visible};
 use crate::stats::ModelReport;
 use crate::whole_file;

@@ -6,8 +6,8 @@ use lookalike::{StoreConfig, StoredModels};
 use lookalike_engine::plugin_api::Fingerprint;
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, ModelListArgs};
+use crate::ending::Ending;
 use crate::opened::options;
 use crate::output::{Output, Report, Table, bytes, visible};
 use crate::stats::role_word;

@@ -9,8 +9,8 @@ use lookalike::{StoreConfig, StoredModels};
 use lookalike_vision::{Checkpoint, CheckpointTensor, Model, ModelManifest};
 use serde::Serialize;
 
-use crate::Ending;
 use crate::args::{GlobalArgs, ModelShowArgs};
+use crate::ending::Ending;
 use crate::opened::{Opened, compute};
 use crate::output::{Output, Report, Table, grouped, visible};
 use crate::stats::ModelReport;

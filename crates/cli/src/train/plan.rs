@@ -12,7 +12,7 @@ use lookalike_vision::{
 use crate::args::{
     ArchitectureName, DatasetName, GlobalArgs, NetworkArgs, OptimiserName, ScheduleName, StemName, TrainArgs,
 };
-use crate::source::{InputSize, NotUnderstood};
+use crate::typed::{InputSize, NotUnderstood};
 
 /// What the network is tried on after each epoch.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,6 @@
 //! Every image embedded again, by another model or to complete missing rows.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use lookalike_engine::{OpenError, RebuildEstimate, RebuildProgress, RebuildReport};
@@ -8,9 +9,10 @@ use lookalike_store::{Catalog, ModelRole, Store};
 use lookalike_vision::Model;
 
 use super::Maintenance;
-use crate::Database;
+use crate::database::Database;
 use crate::error::Error;
 use crate::model_files::ModelFiles;
+use crate::models::StoredModels;
 
 /// What a rebuild did to one collection.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ impl Maintenance {
     ///
     /// As [`ModelFiles::like`]; [`Error::MissingModel`] when the database does not carry that model, and
     /// [`Error::NoModel`] when it has no collection.
-    pub fn successor(&self, weights: &std::path::Path) -> Result<ModelFiles, Error> {
+    pub fn successor(&self, weights: &Path) -> Result<ModelFiles, Error> {
         let mut served = None;
         self.each(|_, collection| {
             served.get_or_insert_with(|| collection.fingerprint());
@@ -172,7 +174,7 @@ impl Maintenance {
         self,
         plan: Plan,
         mut work: impl FnMut(&lookalike_engine::Database, &Fingerprint, Task) -> Result<(), OpenError>,
-    ) -> Result<(crate::models::StoredModels, Store), Error> {
+    ) -> Result<(StoredModels, Store), Error> {
         let Self { mut store, models, .. } = self;
         for (model, tasks) in plan.0 {
             let views = models.views(model.fingerprint())?;
