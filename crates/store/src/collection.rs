@@ -16,14 +16,12 @@ use lookalike_plugin_api::Fingerprint;
 pub(crate) use open::{
     Place, beginning, create_from, exists, finish_generation, first_changes, open, open_ground, remove,
 };
-pub(crate) use read::{ROW, append_row, stored_id, stored_image, stored_record};
-pub(crate) use unpublished::Before;
 use unpublished::Unpublished;
 use write::{Durable, Writer};
 
 use crate::ground::Ground;
+use crate::lock::Lock;
 use crate::segment::Shelf;
-use crate::store::Lock;
 use crate::tree::{AccessError, Backend};
 use crate::{Catalog, Doubt, Durability, StoreConfig};
 

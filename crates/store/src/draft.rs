@@ -9,8 +9,9 @@ use bitmaps::expect_member;
 use lookalike_plugin_api::{Digest, ExemplarId, LabelId};
 use roaring::RoaringBitmap;
 
+use crate::before::Before;
 use crate::catalog::{TagNumbers, ViewEntry};
-use crate::collection::{Before, stored_id, stored_record};
+use crate::entry::{stored_id, stored_record};
 use crate::key::{self, Namespace};
 use crate::limits::{CHUNK_BYTES, MAX_VALUE_BYTES, MAX_VIEWS};
 use crate::record::{StoredRecord, StoredTag};

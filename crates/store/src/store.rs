@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,13 +9,13 @@ use lookalike_plugin_api::Fingerprint;
 use crate::collection::{self, Place};
 use crate::folder::FolderError;
 use crate::ground::Ground;
+use crate::lock::{LOCK, Lock, lock};
 use crate::tree::{Backend, Changes, Disk};
 use crate::{
     ArchiveError, ArchiveReport, ArchiveWriter, Collection, OpenError, ReadError, StoreConfig, WriteError,
     folder, limits, marker, moment, schema,
 };
 
-const LOCK: &str = "LOCK";
 const COLLECTIONS: &str = "collections";
 /// What nobody else may put into the directory of a database.
 pub(crate) const OWN_FILES: [&str; 4] = [LOCK, COLLECTIONS, marker::FILE, "lookalike.tmp"];
@@ -262,29 +262,4 @@ impl Store {
 fn is_allowed(name: &str) -> bool {
     (1..=limits::MAX_COLLECTION_NAME_BYTES).contains(&name.len())
         && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
-}
-
-/// The lock of a database. It ends with the process, however that ends.
-#[derive(Debug)]
-pub(crate) struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Closing alone is not enough: a process that is being started has the file too, for a moment.
-        if let Err(error) = self.0.unlock() {
-            tracing::debug!(%error, "the lock ends with its file");
-        }
-    }
-}
-
-/// Locks a database for this process.
-fn lock(root: &Path) -> Result<Lock, OpenError> {
-    let path = root.join(LOCK);
-    let failed = |source| FolderError::new("locking", &path, source);
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: root.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(failed(error).into()),
-    }
 }

@@ -12,9 +12,9 @@ use crate::catalog::TagNumbers;
 use crate::catalog::census::Census;
 use crate::generation::{self, Number};
 use crate::ground::Ground;
+use crate::lock::Lock;
 use crate::schema::{Models, Schema, Totals};
 use crate::segment::Shelf;
-use crate::store::Lock;
 use crate::tree::{AccessError, Backend, Changes, Obstacle, Tree};
 use crate::{
     Catalog, Damage, Doubt, DurabilityDemand, OpenError, StoreConfig, catalog, folder, key, moment, value,

@@ -4,19 +4,12 @@
 //! until the collection is opened again. Ids are never used again, so that only two kinds of entries can mislead a
 //! reader meanwhile: the id of a key, and the record of an exemplar with another label or other tags.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use lookalike_plugin_api::ExemplarId;
 
+use crate::before::Before;
 use crate::record::StoredRecord;
-
-/// What one batch replaces.
-#[derive(Debug, Default)]
-pub(crate) struct Before {
-    /// Ids of keys; none for a key that is new.
-    pub(crate) keys: HashMap<String, Option<ExemplarId>>,
-    pub(crate) records: HashMap<ExemplarId, StoredRecord>,
-}
 
 /// What each batch replaces that may not be published yet, by its number.
 #[derive(Debug, Default)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use lookalike_plugin_api::{ExemplarId, Fingerprint};
 use roaring::RoaringBitmap;
 
-use crate::collection::{ROW, append_row, stored_id, stored_image};
 use crate::draft::Times;
+use crate::entry::{ROW, append_row, stored_id, stored_image};
 use crate::key::{self, Namespace};
 use crate::old_format::Schema1;
 use crate::record::StoredRecord;
