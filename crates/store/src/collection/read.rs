@@ -88,7 +88,7 @@ impl Collection {
         self.as_published(find)
     }
 
-    /// Ids of the exemplars whose encoded image has this [`content_digest`], ascending.
+    /// Ids of the exemplars whose encoded image has this [`content_digest`](crate::content_digest), ascending.
     ///
     /// # Errors
     ///
