@@ -30,7 +30,7 @@ pub(crate) use model::{
 };
 pub(crate) use train::{ArchitectureName, NetworkArgs, OptimiserName, ScheduleName, StemName, TrainArgs};
 pub(crate) use trigger::{TriggerArgs, TriggerCommand, TriggerFitArgs, TriggerKindName, TriggerShowArgs};
-pub(crate) use view::{ViewAddArgs, ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs, ViewRecommendedArgs};
+pub(crate) use view::{ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs, ViewRecommendedArgs};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 nothing found, or by verify something wrong, 2 error.";
 
@@ -416,7 +416,8 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct RebuildArgs {
     /// The database's directory
     pub(crate) db: PathBuf,
-    /// Weights of the new model, or "builtin:glyphs" [default: the database's own]
+    /// Weights of the new model, or "builtin:glyphs"; without a manifest, input size, normalisation and class names are
+    /// those of the model that serves the database [default: the database's own]
     #[arg(long, value_name = "FILE.safetensors")]
     pub(crate) model: Option<PathBuf>,
     #[command(flatten)]

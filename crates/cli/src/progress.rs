@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use lookalike::RebuildProgress;
 
 use crate::output::span;
 
@@ -76,5 +77,28 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// A bar for each collection that a rebuild or completion comes to, one after the other.
+#[derive(Debug)]
+pub(crate) struct ByCollection {
+    what: &'static str,
+    current: Option<(String, Progress)>,
+}
+
+impl ByCollection {
+    pub(crate) fn new(what: &'static str) -> Self {
+        Self { what, current: None }
+    }
+
+    /// Moves the bar of this collection.
+    pub(crate) fn at(&mut self, collection: &str, now: &RebuildProgress) {
+        if self.current.as_ref().is_none_or(|(name, _)| name != collection) {
+            self.current = Some((collection.to_owned(), Progress::rated(self.what)));
+        }
+        if let Some((_, bar)) = &mut self.current {
+            bar.at_rate(now.done, now.total, now.images_per_second, now.remaining);
+        }
     }
 }

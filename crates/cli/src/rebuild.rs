@@ -12,7 +12,7 @@ use crate::ending::Ending;
 use crate::model_files;
 use crate::opened::options;
 use crate::output::Output;
-use crate::progress::Progress;
+use crate::progress::ByCollection;
 use crate::rebuild::report::{AbandonReport, Estimate, EstimateReport, RebuildOutcome, Rebuilt};
 use crate::remedy::with_remedy;
 
@@ -22,23 +22,16 @@ pub(crate) fn run(args: &RebuildArgs, global: &GlobalArgs, output: Output) -> an
     if args.abandon {
         return abandon(&maintenance, &args.db, output);
     }
-    let files = args.model.as_ref().map(|_| given(args, &maintenance)).transpose()?;
+    let files = args.model.as_ref().map(|model| given(model, args, &maintenance)).transpose()?;
     if args.dry_run {
         let estimates = maintenance.estimate_rebuild(files.as_ref()).map_err(remedied)?;
         let collections = estimates.into_iter().map(Estimate::of).collect();
         output.report(&EstimateReport::of(&args.db, collections))?;
         return Ok(Ending::Done);
     }
-    let mut bars: Option<(String, Progress)> = None;
+    let mut bars = ByCollection::new("rebuild");
     let done = maintenance
-        .rebuild(files.as_ref(), &Budget::unlimited(), &mut |collection, now| {
-            if bars.as_ref().is_none_or(|(name, _)| name != collection) {
-                bars = Some((collection.to_owned(), Progress::rated("rebuild")));
-            }
-            if let Some((_, bar)) = &mut bars {
-                bar.at_rate(now.done, now.total, now.images_per_second, now.remaining);
-            }
-        })
+        .rebuild(files.as_ref(), &Budget::unlimited(), &mut |collection, now| bars.at(collection, now))
         .map_err(remedied)?;
     drop(bars);
     let collections = done.into_iter().map(Rebuilt::of).collect();
@@ -47,8 +40,7 @@ pub(crate) fn run(args: &RebuildArgs, global: &GlobalArgs, output: Output) -> an
 }
 
 /// The model given. Weights without a manifest take over what they do not say from the model that serves the database.
-fn given(args: &RebuildArgs, maintenance: &Maintenance) -> anyhow::Result<ModelFiles> {
-    let Some(model) = &args.model else { anyhow::bail!("give a model with --model FILE") };
+fn given(model: &Path, args: &RebuildArgs, maintenance: &Maintenance) -> anyhow::Result<ModelFiles> {
     let is_bare = args.manifest.manifest.is_none()
         && args.manifest.input.is_none()
         && model.exists()

@@ -8,18 +8,19 @@ use lookalike::{
 };
 use serde::Serialize;
 
-use crate::args::{
-    GlobalArgs, ViewAddArgs, ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs, ViewRecommendedArgs,
-};
+use crate::args::{GlobalArgs, ViewArgs, ViewCommand, ViewDropArgs, ViewKindArgs, ViewRecommendedArgs};
 use crate::ending::Ending;
 use crate::opened::options;
 use crate::output::{Output, Report, grouped, things};
-use crate::progress::Progress;
+use crate::progress::{ByCollection, Progress};
 use crate::remedy::with_remedy;
 
 pub(crate) fn run(args: &ViewArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     let (db, outcome) = match &args.command {
-        ViewCommand::Add(args) => (&args.db, add(args, global)?),
+        ViewCommand::Add(args) => {
+            let view = TmmView::new(args.name.clone(), transformation(&args.kind)?)?;
+            (&args.db, add(&args.db, view, global))
+        }
         ViewCommand::Recommended(args) => (&args.db, recommended(args, global)),
         ViewCommand::Complete(args) => {
             (&args.db, open(&args.db, global).and_then(|d| completed(&args.db, &d)))
@@ -35,11 +36,8 @@ fn open(db: &Path, global: &GlobalArgs) -> Result<Database, Error> {
     options(global, StoreConfig::default()).open(db)
 }
 
-/// Wrong arguments are the outer error, what the database says the inner one.
-fn add(args: &ViewAddArgs, global: &GlobalArgs) -> anyhow::Result<Result<ViewsOutcome, Error>> {
-    let view = TmmView::new(args.name.clone(), transformation(&args.kind)?)?;
-    let added = open(&args.db, global).and_then(|database| database.add_views(&[view]));
-    Ok(added.and_then(|database| completed(&args.db, &database)))
+fn add(db: &Path, view: TmmView, global: &GlobalArgs) -> Result<ViewsOutcome, Error> {
+    completed(db, &open(db, global)?.add_views(&[view])?)
 }
 
 fn recommended(args: &ViewRecommendedArgs, global: &GlobalArgs) -> Result<ViewsOutcome, Error> {
@@ -56,15 +54,9 @@ fn recommended(args: &ViewRecommendedArgs, global: &GlobalArgs) -> Result<ViewsO
 
 fn completed(db: &Path, database: &Database) -> Result<ViewsOutcome, Error> {
     let mut outcome = ViewsOutcome::of(db);
-    let mut bars: Option<(String, Progress)> = None;
-    let reports = database.complete_views(&Budget::unlimited(), &mut |collection, now| {
-        if bars.as_ref().is_none_or(|(name, _)| name != collection.name()) {
-            bars = Some((collection.name().to_owned(), Progress::rated("derive")));
-        }
-        if let Some((_, bar)) = &mut bars {
-            bar.at_rate(now.done, now.total, now.images_per_second, now.remaining);
-        }
-    })?;
+    let mut bars = ByCollection::new("derive");
+    let reports = database
+        .complete_views(&Budget::unlimited(), &mut |collection, now| bars.at(collection.name(), now))?;
     drop(bars);
     reports.iter().for_each(|(collection, report)| outcome.add(collection, report.derived, Vec::new()));
     Ok(outcome)

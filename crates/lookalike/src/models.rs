@@ -51,8 +51,7 @@ impl StoredModels {
     ///
     /// [`Error::StoredModel`] when its files are refused.
     pub fn load(&self, wanted: &Fingerprint) -> Result<Option<Model>, Error> {
-        let places = [self.folder(wanted), self.database.join(OLD_FOLDER)];
-        places.iter().find(|folder| is_model(folder)).map(|folder| self.open(folder)).transpose()
+        self.places(wanted).iter().find(|folder| is_model(folder)).map(|folder| self.open(folder)).transpose()
     }
 
     /// The very model of this fingerprint.
@@ -67,6 +66,12 @@ impl StoredModels {
         }
     }
 
+    /// The manifest of a model, if it is there and can be read; the network is not loaded for it.
+    pub(crate) fn manifest(&self, wanted: &Fingerprint) -> Option<ModelManifest> {
+        let folder = self.places(wanted).into_iter().find(|folder| is_model(folder))?;
+        ModelManifest::beside(&folder.join(WEIGHTS)).ok()
+    }
+
     /// The error for a model that is not there.
     pub fn missing(&self, wanted: &Fingerprint) -> Error {
         Error::MissingModel { database: self.database.clone(), wanted: Box::new(wanted.clone()) }
@@ -79,7 +84,7 @@ impl StoredModels {
 
     /// Whether there are files for this fingerprint, or of a model that is not known without loading it.
     pub fn has(&self, wanted: &Fingerprint) -> bool {
-        is_model(&self.folder(wanted)) || is_model(&self.database.join(OLD_FOLDER))
+        self.places(wanted).iter().any(|folder| is_model(folder))
     }
 
     /// The model whose files were written last; `None` if there is no model at all.
@@ -212,6 +217,11 @@ impl StoredModels {
         let mut views = self.views(from)?;
         views.retain(|view| !matches!(view.transformation(), Transformation::Trigger { .. }));
         if views.is_empty() { Ok(()) } else { self.save_views(to, &views) }
+    }
+
+    /// Where a model may be, the likelier place first.
+    fn places(&self, wanted: &Fingerprint) -> [PathBuf; 2] {
+        [self.folder(wanted), self.database.join(OLD_FOLDER)]
     }
 
     fn folder(&self, fingerprint: &Fingerprint) -> PathBuf {

@@ -50,20 +50,23 @@ struct Task {
 
 impl Maintenance {
     /// Weights without a manifest that are to take the place of the model that serves the first collection: what they do
-    /// not say is taken over from it, see [`ModelFiles::like`].
+    /// not say is taken over from its manifest, see [`ModelFiles::like`]. The network is not loaded for it. Where the
+    /// database does not carry that model, the weights need a manifest of their own.
     ///
     /// # Errors
     ///
-    /// As [`ModelFiles::like`]; [`Error::MissingModel`] when the database does not carry that model, and
-    /// [`Error::NoModel`] when it has no collection.
+    /// As [`ModelFiles::like`]; without a known manifest as [`ModelFiles::open`].
     pub fn successor(&self, weights: &Path) -> Result<ModelFiles, Error> {
-        let mut served = None;
-        self.each(|_, collection| {
-            served.get_or_insert_with(|| collection.fingerprint());
-            Ok(())
-        })?;
-        let served = served.ok_or_else(|| Error::NoModel { directory: self.store.root().to_owned() })?;
-        ModelFiles::like(weights, self.models.load_exactly(&served)?.manifest())
+        let known = match self.collection_names()?.first() {
+            Some(name) => {
+                self.store.collection(name)?.and_then(|first| self.models.manifest(&first.fingerprint()))
+            }
+            None => None,
+        };
+        match known {
+            Some(known) => ModelFiles::like(weights, &known),
+            None => ModelFiles::open(weights),
+        }
     }
 
     /// Embeds the images of every collection by this model, and has its rows served from then on; without one, completes

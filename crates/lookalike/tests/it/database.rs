@@ -150,6 +150,18 @@ fn weights_without_a_manifest_take_the_place_of_a_model_and_the_way_back_is_open
 }
 
 #[test]
+fn weights_without_a_manifest_need_one_where_the_database_lost_the_model_that_tells_it() {
+    let folder = frozen();
+    let weights = bare_weights(&folder, &open(&folder));
+    fs::remove_dir_all(folder.path().join("photos.db/models")).unwrap();
+    let error = Database::open(&folder.path().join("photos.db")).unwrap_err();
+    assert!(matches!(error, Error::MissingModel { .. }), "{error}");
+    let maintenance = Maintenance::open(&folder.path().join("photos.db")).unwrap();
+    let error = maintenance.successor(&weights).unwrap_err();
+    assert!(matches!(error, Error::NoManifest { .. }), "{error}");
+}
+
+#[test]
 fn a_backup_carries_models_and_views() {
     let folder = frozen();
     let mut archive = Vec::new();
