@@ -104,10 +104,19 @@ pub enum Error {
         /// Where it was expected.
         manifest: PathBuf,
     },
-    /// A manifest cannot be used, or weights do not tell theirs.
-    #[error("the manifest of {} is refused", path.display())]
+    /// Weights do not tell their manifest: they are none, or their tensors are those of no known network.
+    #[error("weights {} are refused", path.display())]
+    Untold {
+        /// The weights.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<ManifestError>,
+    },
+    /// A manifest cannot be used.
+    #[error("manifest {} is refused", path.display())]
     Manifest {
-        /// The manifest, or the weights.
+        /// The manifest.
         path: PathBuf,
         /// Why.
         #[source]

@@ -66,14 +66,14 @@ impl ModelFiles {
     ///
     /// # Errors
     ///
-    /// [`Error::NoWeights`]; [`Error::File`] when they cannot be read; [`Error::Manifest`] when the tensors do not tell
+    /// [`Error::NoWeights`]; [`Error::File`] when they cannot be read; [`Error::Untold`] when they are none, or do not tell
     /// the architecture, or it does not take the size.
     pub fn infer(weights: &Path, height: usize, width: usize) -> Result<Self, Error> {
         ensure_there(weights)?;
         let name = weights.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
         let source = Weights::File(weights.to_owned(), OnceLock::new());
         let manifest = ModelManifest::infer_from_bytes(name, &source.bytes()?, height, width)
-            .map_err(|source| Error::Manifest { path: weights.to_owned(), source: Box::new(source) })?;
+            .map_err(|source| Error::Untold { path: weights.to_owned(), source: Box::new(source) })?;
         Ok(Self { name: weights.display().to_string(), weights: source, manifest })
     }
 

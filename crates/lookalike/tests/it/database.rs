@@ -211,6 +211,8 @@ fn a_database_is_made_whole_or_not_at_all() {
     );
     assert!(matches!(Database::create(&place, &wrong), Err(Error::Model { .. })));
     assert!(!place.exists());
+    let error = ModelFiles::infer(&folder.path().join("bad.safetensors"), 28, 28).unwrap_err();
+    assert!(error.to_string().ends_with("bad.safetensors are refused"), "{error}");
 
     let database = Database::create(&place, &ModelFiles::infer(&weights, 28, 28).unwrap()).unwrap();
     assert_eq!(database.collection_names().unwrap(), ["main"]);
