@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use lookalike_plugin_api::conformance::{MemoryExemplar, MemorySource, check_reranker};
 use lookalike_plugin_api::{
-    Budget, Completion, ExemplarSource, FeatureRows, Image, ParameterKind, ParameterSpec, ParameterValue,
-    Parameters, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, StageTiming, View,
-    order_by_score,
+    AppliedRanking, Budget, Completion, ExemplarSource, FeatureRows, Image, ParameterKind, ParameterSpec,
+    ParameterValue, Parameters, QueryRows, RerankError, RerankJob, RerankScores, Reranker,
+    RerankerDescription, StageTiming, order_by_score,
 };
 
 /// Scores a candidate by how close its mean brightness is to the query's.
@@ -45,11 +45,6 @@ impl Reranker for Brightness {
         &self.description
     }
 
-    fn derive(&self, view: &View, _images: &[Image]) -> Result<FeatureRows, RerankError> {
-        // This plugin declares no view of its own.
-        Err(RerankError::UnknownView { name: view.name.clone() })
-    }
-
     fn rerank(&self, job: &RerankJob<'_>, budget: &Budget) -> Result<RerankScores, RerankError> {
         // What the caller got wrong comes first, before any work.
         job.parameters.check(&self.description.parameters).map_err(RerankError::Parameter)?;
@@ -77,7 +72,10 @@ impl Reranker for Brightness {
         }
         let steps = scores.len() as u64;
         let timings = vec![StageTiming { stage: "score", elapsed: start.elapsed(), steps }];
-        Ok(RerankScores { scores, completion, stages: Vec::new(), timings, artifacts: Vec::new() })
+        Ok(RerankScores {
+            timings,
+            ..RerankScores::new(AppliedRanking::of(&self.description), scores, completion)
+        })
     }
 }
 
@@ -96,6 +94,7 @@ fn main() -> anyhow::Result<()> {
     let job = RerankJob {
         query: &query,
         query_label: None,
+        query_rows: &QueryRows::default(),
         candidates: &candidates,
         source: &source as &dyn ExemplarSource,
         parameters: &parameters,

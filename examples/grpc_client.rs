@@ -83,7 +83,7 @@ async fn search(
     image: Vec<u8>,
     collection: &str,
 ) -> anyhow::Result<()> {
-    let rerank = Rerank { reranker: "tmm".to_owned(), ..Rerank::default() };
+    let rerank = Rerank { reranker: "multiview".to_owned(), ..Rerank::default() };
     let request = SearchRequest {
         collection: collection.to_owned(),
         image,

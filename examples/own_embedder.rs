@@ -25,7 +25,8 @@ impl Embedder for ColourHistogram {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // They say which embedder made the rows: a database refuses another one. Change them with the embedder.
-    let (model, weights, preprocessing) = ("colours 4x4x4".to_owned(), Digest([1; 32]), Digest([0; 32]));
+    let (model, weights) = ("colours 4x4x4".to_owned(), Digest::of([b"histogram 1".as_slice()]));
+    let preprocessing = Digest::of([b"as stored".as_slice()]);
     let embedder = ColourHistogram(Fingerprint { model, weights, preprocessing, dimension: 64 });
     let database = Database::create_with("colours.db".as_ref(), Arc::new(embedder))?;
     let pictures = database.collection("main")?;

@@ -38,8 +38,8 @@ fn main() -> anyhow::Result<()> {
     show("whitened", &photos.search(&plain)?);
 
     // 5. The same with the neural second stage over the best 200.
-    let reranked = Query { rerank: Some(Rerank::new("tmm")), ..plain };
-    show("tmm", &photos.search(&reranked)?);
+    let reranked = Query { rerank: Some(Rerank::new("multiview")), ..plain };
+    show("multiview", &photos.search(&reranked)?);
     Ok(())
 }
 

@@ -11,14 +11,11 @@
 //!
 //! ```
 //! use lookalike_plugin_api::conformance::{MemoryExemplar, MemorySource, check_reranker};
-//! use lookalike_plugin_api::{FeatureRows, Image, Parameters, RerankJob};
+//! use lookalike_plugin_api::{FeatureRows, Image, Parameters, QueryRows, RerankJob};
 //! # use lookalike_plugin_api::*;
 //! # struct Brightest(RerankerDescription);
 //! # impl Reranker for Brightest {
 //! #     fn describe(&self) -> &RerankerDescription { &self.0 }
-//! #     fn derive(&self, view: &View, _: &[Image]) -> Result<FeatureRows, RerankError> {
-//! #         Err(RerankError::UnknownView { name: view.name.clone() })
-//! #     }
 //! #     fn rerank(&self, job: &RerankJob<'_>, budget: &Budget) -> Result<RerankScores, RerankError> {
 //! #         if job.candidates.len() > self.0.max_candidates {
 //! #             let (found, most) = (job.candidates.len(), self.0.max_candidates);
@@ -33,11 +30,11 @@
 //! #                 .map_err(|source| RerankError::Source { stage: "score", source })?;
 //! #             scores.push(f32::from(images[0].samples()[0]));
 //! #         }
-//! #         Ok(RerankScores { scores, completion, stages: vec![], timings: vec![], artifacts: vec![] })
+//! #         Ok(RerankScores::new(AppliedRanking::of(&self.0), scores, completion))
 //! #     }
 //! # }
 //! # let reranker = Brightest(RerankerDescription {
-//! #     name: "brightest", version: "1", summary: "", max_candidates: 10, parameters: vec![], views: vec![],
+//! #     name: "brightest", version: "1", summary: "the first sample", max_candidates: 10, parameters: vec![], views: vec![],
 //! # });
 //! let pixel = |level| Image::new(1, 1, 1, vec![level]);
 //! let exemplars = vec![
@@ -51,6 +48,7 @@
 //!     &RerankJob {
 //!         query: &query,
 //!         query_label: None,
+//!         query_rows: &QueryRows::default(),
 //!         candidates: &[1, 0],
 //!         source: &source,
 //!         parameters: &Parameters::default(),
@@ -64,7 +62,6 @@ mod embedder;
 mod memory;
 mod reranker;
 mod violation;
-mod whitening;
 
 pub use embedder::check_embedder;
 pub use memory::{MemoryError, MemoryExemplar, MemorySource};

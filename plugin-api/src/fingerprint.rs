@@ -1,10 +1,33 @@
 use std::fmt;
 
-/// A 256-bit digest, printed as hexadecimal. Which function makes it is up to whoever makes it.
+use crate::sha256::Sha256;
+
+/// A 256-bit digest, printed as hexadecimal. Which function makes it is up to whoever makes it; [`Digest::of`] is one
+/// at hand.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
+    /// SHA-256 over the parts, each after its length in bytes as 64 bits, least significant byte first: `["ab", "c"]` and
+    /// `["a", "bc"]` have different digests. Equal parts have equal digests on every machine and in every version.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lookalike_plugin_api::Digest;
+    ///
+    /// let view = Digest::of([b"blur".as_slice(), &1.5_f32.to_le_bytes()]);
+    /// assert_eq!(view.short(), "c7a1b01f93f6");
+    /// ```
+    pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut sha = Sha256::new();
+        for part in parts {
+            sha.update(&(part.len() as u64).to_le_bytes());
+            sha.update(part);
+        }
+        Self(sha.finish())
+    }
+
     /// The first six bytes as twelve hexadecimal digits: enough to tell two models apart in a message.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()

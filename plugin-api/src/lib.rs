@@ -15,10 +15,14 @@ mod features;
 mod fingerprint;
 mod image;
 mod parameters;
+mod query_rows;
 mod random;
 mod ranking;
 mod reranker;
+mod sha256;
+mod source;
 mod view;
+mod whitening;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -29,13 +33,16 @@ pub use features::{FeatureRows, RowsError};
 pub use fingerprint::{Digest, Fingerprint};
 pub use image::{Image, ImageError, MAX_IMAGE_SIDE};
 pub use parameters::{ParameterError, ParameterKind, ParameterSpec, ParameterValue, Parameters};
+pub use query_rows::QueryRows;
 pub use random::SplitMix64;
-pub use ranking::{RankingStatus, order_by_score};
+pub use ranking::{AppliedRanking, RankingStatus, order_by_score};
 pub use reranker::{
-    Artifact, ExemplarSource, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription,
-    SourceError, Space, StageScores, StageTiming,
+    Artifact, HOST_STAGES, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, StageScores,
+    StageTiming,
 };
+pub use source::{ExemplarSource, SourceError, Space};
 pub use view::{View, ViewId};
+pub use whitening::Whitening;
 
 /// The number of an exemplar in its collection.
 ///

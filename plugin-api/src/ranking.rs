@@ -1,6 +1,22 @@
 use std::fmt;
 
-use crate::{Completion, ExemplarId};
+use crate::{Completion, ExemplarId, RerankerDescription};
+
+/// What made the scores of one answer, from the settings that ran: a text that a page may show beside them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedRanking {
+    /// Its name: of a reranker the one in its description, unless it let another answer for it.
+    pub name: String,
+    /// One line for people, lower case, without a full stop.
+    pub summary: String,
+}
+
+impl AppliedRanking {
+    /// A reranker that does the same whatever its settings.
+    pub fn of(description: &RerankerDescription) -> Self {
+        Self { name: description.name.to_owned(), summary: description.summary.to_owned() }
+    }
+}
 
 /// What became of the rerank stage of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]

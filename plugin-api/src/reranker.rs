@@ -3,8 +3,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::{
-    Budget, Completion, ExemplarId, FeatureRows, Image, LabelId, ParameterError, ParameterSpec, Parameters,
-    View,
+    AppliedRanking, Budget, Completion, ExemplarId, ExemplarSource, FeatureRows, Image, ParameterError,
+    ParameterSpec, Parameters, QueryRows, SourceError, View,
 };
 
 /// Scores the candidates of one query.
@@ -27,12 +27,15 @@ pub trait Reranker: Send + Sync {
     fn describe(&self) -> &RerankerDescription;
 
     /// Rows `[n, dimension]` of `images` under one of the views that [`RerankerDescription::views`] declares; the
-    /// host calls this at ingest and at rebuild and keeps the rows.
+    /// host calls this at ingest and at rebuild and keeps the rows. A reranker that declares none leaves it as it is.
     ///
     /// # Errors
     ///
     /// [`RerankError::UnknownView`] for any other view; [`RerankError::Model`] when the model fails.
-    fn derive(&self, view: &View, images: &[Image]) -> Result<FeatureRows, RerankError>;
+    fn derive(&self, view: &View, images: &[Image]) -> Result<FeatureRows, RerankError> {
+        let _ = images;
+        Err(RerankError::UnknownView { name: view.name.clone() })
+    }
 
     /// Scores of the job's candidates.
     ///
@@ -66,6 +69,9 @@ pub struct RerankJob<'a> {
     pub query: &'a Image,
     /// The query's label if the caller knows it; otherwise the reranker uses its model's own prediction.
     pub query_label: Option<&'a str>,
+    /// The query's rows in the views in which the host has made them already: at least the clean one, unless it has no
+    /// model. [`ExemplarSource::whiten`] whitens them.
+    pub query_rows: &'a QueryRows,
     /// Candidates in shortlist order, best first, none twice.
     pub candidates: &'a [ExemplarId],
     /// Where the candidates' images, rows and labels come from.
@@ -81,6 +87,7 @@ impl fmt::Debug for RerankJob<'_> {
         f.debug_struct("RerankJob")
             .field("query", self.query)
             .field("query_label", &self.query_label)
+            .field("query_rows", self.query_rows)
             .field("candidates", &self.candidates.len())
             .field("parameters", self.parameters)
             .field("seed", &self.seed)
@@ -88,120 +95,59 @@ impl fmt::Debug for RerankJob<'_> {
     }
 }
 
-/// Answers for the exemplars of one generation of a collection.
-///
-/// All methods may be called from any thread and see the same generation for the whole job.
-pub trait ExemplarSource: Send + Sync {
-    /// Images of `ids`, in their order.
-    ///
-    /// # Errors
-    ///
-    /// [`SourceError::Missing`] for an id that is not there; [`SourceError::Storage`] when reading fails.
-    fn images(&self, ids: &[ExemplarId]) -> Result<Vec<Image>, SourceError>;
-
-    /// Rows `[n, dimension]` of `ids` in the view of this name, in their order.
-    ///
-    /// # Errors
-    ///
-    /// As [`ExemplarSource::images`]; [`SourceError::View`] when the collection keeps no such view, and
-    /// [`SourceError::Incomplete`] when exemplars have no row in it yet.
-    fn rows(&self, view: &str, ids: &[ExemplarId]) -> Result<FeatureRows, SourceError>;
-
-    /// Labels of `ids`, in their order; `None` for an exemplar without one.
-    ///
-    /// # Errors
-    ///
-    /// As [`ExemplarSource::images`].
-    fn labels(&self, ids: &[ExemplarId]) -> Result<Vec<Option<LabelId>>, SourceError>;
-
-    /// The user's word for a label.
-    fn label_name(&self, label: LabelId) -> Option<&str>;
-
-    /// A sample of at most `size` exemplars that stands for the whole collection, spread evenly over the labels. It
-    /// depends on the generation and the seed alone, and had better not depend on the order in which exemplars were
-    /// stored: a reranker trains on it in the order given.
-    fn background(&self, size: usize, seed: u64) -> Vec<ExemplarId>;
-
-    /// `rows` of a view, centred and whitened with the shrunk covariance of the collection's rows in that view: the
-    /// dot product of two whitened rows, each scaled to unit length, is their whitened cosine.
-    ///
-    /// # Errors
-    ///
-    /// [`SourceError::Whitening`] when the collection is too small to have a covariance; [`SourceError::View`] and
-    /// [`SourceError::Incomplete`] as for [`ExemplarSource::rows`].
-    fn whiten(&self, view: &str, rows: &FeatureRows) -> Result<FeatureRows, SourceError>;
-
-    /// Dot products `[n, directions]` of each of the `ids`' rows in a view with each of the directions
-    /// `[directions, dimension]`, in a [`Space`].
-    ///
-    /// It is what a linear score of many exemplars needs. The given implementation copies and whitens every row; a
-    /// host that turns the directions instead scores a million exemplars at the speed of its memory.
-    ///
-    /// # Errors
-    ///
-    /// As [`ExemplarSource::rows`] and, in [`Space::Whitened`], [`ExemplarSource::whiten`].
-    fn project(
-        &self,
-        view: &str,
-        space: Space,
-        directions: &FeatureRows,
-        ids: &[ExemplarId],
-    ) -> Result<FeatureRows, SourceError> {
-        let mut products = Vec::with_capacity(ids.len() * directions.len());
-        for chunk in ids.chunks(PROJECTED_AT_ONCE) {
-            let rows = self.rows(view, chunk)?;
-            let rows = match space {
-                Space::Raw => rows,
-                Space::Whitened => self.whiten(view, &rows)?,
-            };
-            for row in rows.rows() {
-                let norm = match space {
-                    Space::Raw => 1.0,
-                    Space::Whitened => row.iter().map(|v| v * v).sum::<f32>().sqrt(),
-                };
-                let inverse = if norm > 0.0 { 1.0 / norm } else { 0.0 };
-                let product =
-                    |other: &[f32]| row.iter().zip(other).map(|(a, b)| a * b).sum::<f32>() * inverse;
-                products.extend(directions.rows().map(product));
-            }
-        }
-        FeatureRows::new(directions.len().max(1), products)
-            .map_err(|error| SourceError::Storage(Box::new(error)))
-    }
-
-    /// A number that no other state of any collection has in this process: equal numbers mean equal answers, so that
-    /// a reranker may keep what it has computed of a background sample. `None`, and nothing may be kept.
-    fn generation(&self) -> Option<u64> {
-        None
-    }
-}
-
-/// Exemplars whose rows the given [`ExemplarSource::project`] holds at once.
-const PROJECTED_AT_ONCE: usize = 1024;
-
-/// A space in which rows of a view are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Space {
-    /// The rows as they are stored.
-    Raw,
-    /// Whitened by [`ExemplarSource::whiten`], each row scaled to unit length; a row of zeros stays.
-    Whitened,
-}
+/// Words of the stages that the host runs before and after a reranker. No stage of a reranker has one of them; `score`,
+/// the host's word for a reranker's final score of a hit, may be the time of the stage that makes it, and no
+/// [`StageScores`].
+pub const HOST_STAGES: [&str; 4] = ["decode", "embed", "shortlist", "respond"];
 
 /// What a [`Reranker`] returns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RerankScores {
+    /// What made the scores, from the settings that ran.
+    pub ranking: AppliedRanking,
     /// One score per candidate in the order given, larger is nearer; shorter than the candidates when the budget
     /// ran out.
     pub scores: Vec<f32>,
     /// How the work ended. [`Completion::Complete`] if and only if every candidate has a score.
     pub completion: Completion,
-    /// Scores that went into them, for those who ask how a place came about; none where there is one stage alone.
+    /// Scores that went into them, for those who ask how a place came about; none where there is one stage alone. No
+    /// two have one word, and none is called `score` or like one of the [`HOST_STAGES`].
     pub stages: Vec<StageScores>,
-    /// Time per stage, in the order in which the stages ran.
+    /// Time per stage, in the order in which the stages ran. No two have one word, and none that of the
+    /// [`HOST_STAGES`]; a host adds up the times of a word that comes twice.
     pub timings: Vec<StageTiming>,
     /// Things to show: the trigger, a note on what happened.
     pub artifacts: Vec<Artifact>,
+}
+
+impl RerankScores {
+    /// Scores with nothing beside them.
+    pub fn new(ranking: AppliedRanking, scores: Vec<f32>, completion: Completion) -> Self {
+        let (stages, timings, artifacts) = (Vec::new(), Vec::new(), Vec::new());
+        Self { ranking, scores, completion, stages, timings, artifacts }
+    }
+
+    /// The first word of [`RerankScores::stages`] that comes twice or belongs to the host, if there is one.
+    pub fn ambiguous_scores(&self) -> Option<&'static str> {
+        let mut taken = [&HOST_STAGES[..], &["score"]].concat();
+        first_taken(&mut taken, self.stages.iter().map(|stage| stage.stage))
+    }
+
+    /// The same of [`RerankScores::timings`].
+    pub fn ambiguous_timings(&self) -> Option<&'static str> {
+        first_taken(&mut HOST_STAGES.to_vec(), self.timings.iter().map(|timing| timing.stage))
+    }
+}
+
+fn first_taken(
+    taken: &mut Vec<&'static str>,
+    mut words: impl Iterator<Item = &'static str>,
+) -> Option<&'static str> {
+    words.find(|word| {
+        let is_taken = taken.contains(word);
+        taken.push(word);
+        is_taken
+    })
 }
 
 /// What one stage of a reranker thought of some candidates.
@@ -330,70 +276,6 @@ impl Error for RerankError {
             | Self::UnknownView { .. }
             | Self::Undefined { .. }
             | Self::NotFinite { .. } => None,
-        }
-    }
-}
-
-/// Why an [`ExemplarSource`] has no answer.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum SourceError {
-    /// The exemplar is not in this generation.
-    Missing {
-        /// Its id.
-        id: ExemplarId,
-    },
-    /// The collection keeps no such view.
-    View {
-        /// The name asked for.
-        name: String,
-    },
-    /// Exemplars have no row in the view yet, for instance because it was declared after they came.
-    Incomplete {
-        /// The view.
-        name: String,
-        /// Exemplars without a row.
-        missing: u64,
-        /// What completes the view.
-        remedy: String,
-    },
-    /// There are too few rows to estimate a covariance.
-    Whitening {
-        /// Rows there are.
-        rows: usize,
-    },
-    /// The job's budget ran out while the host was at work, for instance on its whitening.
-    Stopped(Completion),
-    /// Reading failed.
-    Storage(Box<dyn Error + Send + Sync>),
-}
-
-impl fmt::Display for SourceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { id } => write!(f, "exemplar {id} is not in this generation of the collection"),
-            Self::View { name } => write!(f, "the collection keeps no feature view \"{name}\""),
-            Self::Incomplete { name, missing, remedy } => {
-                write!(f, "{missing} exemplars have no row in the view \"{name}\" yet; {remedy}")
-            }
-            Self::Whitening { rows } => {
-                write!(f, "whitening needs at least 2 exemplars that differ, the collection has {rows} rows")
-            }
-            Self::Stopped(completion) => write!(f, "the budget ran out inside the host ({completion:?})"),
-            Self::Storage(_) => f.write_str("reading the collection failed"),
-        }
-    }
-}
-
-impl Error for SourceError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Storage(source) => Some(source.as_ref()),
-            Self::Missing { .. }
-            | Self::View { .. }
-            | Self::Incomplete { .. }
-            | Self::Whitening { .. }
-            | Self::Stopped(_) => None,
         }
     }
 }

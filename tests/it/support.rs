@@ -19,7 +19,7 @@ pub(crate) fn shared(path: &str) -> Option<PathBuf> {
 
 /// The method with every candidate through the network: the default scores stored rows.
 pub(crate) fn exact() -> TmmConfig {
-    TmmConfig { mode: Mode::Exact, ..TmmConfig::default() }
+    TmmConfig { mode: Some(Mode::Exact), ..TmmConfig::default() }
 }
 
 /// Turns an image into its samples: the features of a 1 x n image are its n grey values.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use lookalike_engine::plugin_api::{Artifact, StageTiming};
+use lookalike_engine::plugin_api::{Artifact, RankingStatus, StageTiming};
 use lookalike_engine::{Answer, Direction, Hit};
 use serde::Serialize;
 
@@ -14,14 +14,16 @@ use crate::ranking::Ranking;
 /// One ranking's answer.
 #[derive(Debug, Serialize)]
 pub(crate) struct RankingReport {
-    ranking: &'static str,
+    ranking: String,
+    /// What it does, from the settings that ran.
+    summary: String,
     /// Which end of the score is near: `larger` or `smaller`.
     nearer: &'static str,
     /// Metric that the shortlist stage used.
     metric: &'static str,
     status: String,
     matched: u64,
-    generation: u64,
+    batch: u64,
     seconds: f64,
     timings: Vec<TimingReport>,
     numbers: BTreeMap<&'static str, f64>,
@@ -63,12 +65,13 @@ struct StageReport {
 impl RankingReport {
     pub(crate) fn of(ranking: Ranking, answer: &Answer) -> Self {
         Self {
-            ranking: ranking.name(),
+            ranking: name(ranking, answer),
+            summary: answer.ranking.summary.clone(),
             nearer: nearer(ranking.direction()),
             metric: answer.metric.name(),
             status: answer.status.to_string(),
             matched: answer.matched,
-            generation: answer.generation,
+            batch: answer.batch,
             seconds: answer.elapsed().as_secs_f64(),
             timings: answer.timings.iter().map(TimingReport::of).collect(),
             numbers: numbers(answer),
@@ -80,8 +83,9 @@ impl RankingReport {
     /// A table of the hits and what else is to be said.
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
-            "{} ({} is nearer), {} matched, {}",
+            "{}: {} ({} is nearer), {} matched, {}",
             self.ranking,
+            self.summary,
             self.nearer,
             grouped(self.matched),
             span(self.seconds)
@@ -162,6 +166,14 @@ impl HitReport {
                 })
                 .collect(),
         }
+    }
+}
+
+/// What an answer is called: of a reranker the one that answered, or the one that could not; else the metric.
+pub(crate) fn name(asked: Ranking, answer: &Answer) -> String {
+    match (asked, &answer.status) {
+        (Ranking::Metric(_), _) | (_, RankingStatus::Fallback { .. }) => asked.name().to_owned(),
+        (Ranking::MultiView | Ranking::Tmm, _) => answer.ranking.name.clone(),
     }
 }
 

@@ -302,7 +302,7 @@ pub(crate) enum SplitName {
 #[command(after_help = "Examples:\n  \
     lookalike search db query.png --hits 5\n  \
     lookalike search db query.png --rank all --html page.html\n  \
-    lookalike search db mnist:test:17 --from data/mnist --disturb rotate=10 --rank whitened,tmm\n  \
+    lookalike search db mnist:test:17 --from data/mnist --disturb rotate=10 --rank whitened,multiview\n  \
     lookalike search db glyphs:1:42 --filter 'label != spiral and stroke_width >= 2'")]
 pub(crate) struct SearchArgs {
     /// The database's directory
@@ -318,19 +318,20 @@ pub(crate) struct SearchArgs {
     /// Neighbours per ranking
     #[arg(long, value_name = "K", default_value_t = lookalike_engine::DEFAULT_HITS)]
     pub(crate) hits: usize,
-    /// Rankings: l2, cosine, whitened, tmm, or all [default: whitened; with --html all]
+    /// Rankings: l2, cosine, whitened, multiview, tmm (with --set mode=...), or all but tmm [default: whitened; with --html
+    /// all]
     #[arg(long, value_name = "NAME,...")]
     pub(crate) rank: Option<Rankings>,
     /// Views whose whitened cosines are summed, for instance clean,soft; see "lookalike view list" [default: clean]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) views: Vec<String>,
-    /// Candidates that tmm scores, the best by the whitened metric
+    /// Candidates that multiview and tmm score, the best by the whitened metric
     #[arg(long, value_name = "M", default_value_t = lookalike_engine::DEFAULT_CANDIDATES)]
     pub(crate) shortlist: usize,
-    /// Let tmm score everything that passes the filter
+    /// Let them score everything that passes the filter
     #[arg(long, conflicts_with = "shortlist")]
     pub(crate) full: bool,
-    /// A setting of tmm; an unknown name lists them all. May be repeated
+    /// A setting of multiview or tmm; an unknown name lists them all. May be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) set: Vec<Setting>,
     /// Which exemplars may be found, for instance 'label = 7 and split != test'
@@ -342,7 +343,7 @@ pub(crate) struct SearchArgs {
     /// Seed of every random choice
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Time that each ranking may take
+    /// Time that all rankings together may take
     #[arg(long, value_name = "SECONDS")]
     pub(crate) time_limit: Option<f64>,
     /// Write a self-contained page that shows the neighbours

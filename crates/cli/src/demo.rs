@@ -18,7 +18,7 @@ use lookalike::ingest_item;
 use lookalike_datasets::GlyphSet;
 use lookalike_engine::plugin_api::{Budget, ParameterValue, Parameters};
 use lookalike_engine::{
-    Answer, Candidates, Collection, DEFAULT_CANDIDATES, IngestReport, Query, StoreConfig,
+    Answer, Candidates, Collection, DEFAULT_CANDIDATES, IngestReport, Metric, Query, StoreConfig,
 };
 use lookalike_vision::Model;
 
@@ -96,6 +96,15 @@ fn store(collection: &Collection, count: u64) -> anyhow::Result<IngestReport> {
     Ok(report)
 }
 
+/// The rankings that are compared.
+const RANKINGS: [Ranking; 5] = [
+    Ranking::Metric(Metric::L2),
+    Ranking::Metric(Metric::Cosine),
+    Ranking::Metric(Metric::Whitened),
+    Ranking::MultiView,
+    Ranking::Tmm,
+];
+
 /// All answers to all queries, counted.
 struct Trial {
     scores: Vec<RankingScore>,
@@ -134,19 +143,20 @@ impl Trial {
         count: u64,
     ) -> anyhow::Result<Self> {
         let truth = Truth::of(GlyphSet::new(GLYPH_SEED), count);
-        let searches = asked.iter().map(Vec::len).sum::<usize>() * Ranking::ALL.len();
+        let searches = asked.iter().map(Vec::len).sum::<usize>() * RANKINGS.len();
         let mut progress = Progress::new("search", "rankings", Some(searches as u64));
         let new = |ranking| RankingScore { ranking, clean: Tally::default(), disturbed: Tally::default() };
-        let mut scores = Ranking::ALL.map(new).to_vec();
+        let mut scores = RANKINGS.map(new).to_vec();
         let mut cards = [Vec::new(), Vec::new()];
         let mut done = 0;
         for (condition, queries) in asked.iter().enumerate() {
             for query in queries {
                 let very = collection.get(&key(query.index))?.map(|record| record.id);
-                let mut card =
-                    Card::of(&query.asked, query.asked.label.as_deref(), &predicted(model, &query.asked)?)?;
-                for score in &mut scores {
-                    let answer = search(collection, query, score.ranking, count)?;
+                let answers = search(collection, query, count)?;
+                let predicted = answers.first().map(|answer| predicted(model, answer)).transpose()?;
+                let truth_label = query.asked.label.as_deref();
+                let mut card = Card::of(&query.asked, truth_label, &predicted.unwrap_or_default())?;
+                for (score, answer) in scores.iter_mut().zip(answers) {
                     card.add(score.ranking, &answer, very, collection)?;
                     let tally = if condition == 0 { &mut score.clean } else { &mut score.disturbed };
                     tally.add(query, &answer, &truth);
@@ -161,22 +171,20 @@ impl Trial {
     }
 }
 
-fn search(
-    collection: &Collection,
-    query: &GlyphQuery,
-    ranking: Ranking,
-    count: u64,
-) -> anyhow::Result<Answer> {
+/// The answers of all [`RANKINGS`].
+fn search(collection: &Collection, query: &GlyphQuery, count: u64) -> anyhow::Result<Vec<Answer>> {
     let candidates = Candidates::Shortlist(DEFAULT_CANDIDATES.min(count as usize));
-    Ok(collection.search(&Query {
-        hits: JUDGED + 1,
+    let rankings = RANKINGS.map(|ranking| lookalike_engine::Ranking {
         metric: ranking.metric(),
-        rerank: ranking.rerank(candidates, &printed_way()),
-        ..Query::decoded(query.asked.image.clone())
-    })?)
+        views: Vec::new(),
+        rerank: ranking
+            .rerank(candidates, &if ranking == Ranking::Tmm { printed_way() } else { Parameters::default() }),
+    });
+    let query = Query { hits: JUDGED + 1, ..Query::decoded(query.asked.image.clone()) };
+    Ok(collection.search_rankings(&query, &rankings)?)
 }
 
-/// The mode in which there is a trigger to show: the default one scores stored rows and fits nothing.
+/// The mode in which there is a trigger to show.
 fn printed_way() -> Parameters {
     Parameters([("mode".to_owned(), ParameterValue::Text("exact".to_owned()))].into())
 }

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use lookalike_engine::plugin_api::{Artifact, ExemplarId, RankingStatus};
 use lookalike_engine::{Answer, Collection, Hit, decode};
 
-use crate::answer::{deciding_score, nearer, notes, numbers, score};
+use crate::answer::{deciding_score, name, nearer, notes, numbers, score};
 use crate::html::picture::Picture;
 use crate::output::span;
 use crate::ranking::Ranking;
@@ -66,7 +66,7 @@ pub(crate) struct Card {
 
 #[derive(Debug)]
 struct Row {
-    ranking: Ranking,
+    ranking: String,
     remark: String,
     seconds: f64,
     timings: Vec<(String, String)>,
@@ -157,7 +157,7 @@ impl Card {
         let steps = |steps| if steps > 0 { format!(", {steps} steps") } else { String::new() };
         let timings = answer.timings.iter();
         self.rows.push(Row {
-            ranking,
+            ranking: name(ranking, answer),
             remark: remark(ranking, answer),
             seconds: answer.elapsed().as_secs_f64(),
             timings: timings
@@ -218,7 +218,7 @@ impl Card {
 }
 
 fn remark(ranking: Ranking, answer: &Answer) -> String {
-    let mut remark = format!("{}; {} score is nearer", ranking.explanation(), nearer(ranking.direction()));
+    let mut remark = format!("{}; {} score is nearer", answer.ranking.summary, nearer(ranking.direction()));
     if !matches!(answer.status, RankingStatus::Applied | RankingStatus::Skipped) {
         remark = format!("{remark}; {}", answer.status);
     }
@@ -227,7 +227,7 @@ fn remark(ranking: Ranking, answer: &Answer) -> String {
 
 impl Row {
     fn render(&self) -> String {
-        let neighbours = each(&self.neighbours, |neighbour| neighbour.render(self.ranking));
+        let neighbours = each(&self.neighbours, |neighbour| neighbour.render(&self.ranking));
         let neighbours = if neighbours.is_empty() {
             "<p class=\"nothing\">nothing found</p>".to_owned()
         } else {
@@ -237,7 +237,7 @@ impl Row {
         format!(
             "<section class=\"ranking\"><header><h4>{}</h4><span>{}</span><span class=\"time\">{}</span></header>\
              {neighbours}{notes}<p class=\"stages\">{}</p></section>\n",
-            self.ranking.name(),
+            escaped(&self.ranking),
             escaped(&self.remark),
             span(self.seconds),
             each(&self.timings, |(stage, time)| format!(
@@ -250,7 +250,7 @@ impl Row {
 }
 
 impl Neighbour {
-    fn render(&self, ranking: Ranking) -> String {
+    fn render(&self, ranking: &str) -> String {
         let (class, mark, meaning) = match self.verdict {
             Verdict::Very => ("very", "\u{2605} ", "the very exemplar"),
             Verdict::SameLabel => ("same", "\u{2713} ", "same label"),
@@ -267,7 +267,7 @@ impl Neighbour {
             "<li class=\"{class}\" title=\"{key}, {label}: {meaning}, {} {score}\">{picture}{heat}\
              <span class=\"label\">{mark}{label}</span><span class=\"score\">{score}</span>\
              <span class=\"key\">{name}</span></li>",
-            ranking.name()
+            escaped(ranking)
         )
     }
 }

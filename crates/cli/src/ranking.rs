@@ -7,7 +7,8 @@ use lookalike_engine::plugin_api::Parameters;
 use lookalike_engine::{Candidates, Direction, Metric, Rerank};
 use thiserror::Error;
 
-/// Name under which the reranker is registered.
+/// Names under which the rerankers are registered.
+const MULTIVIEW: &str = "multiview";
 const TMM: &str = "tmm";
 
 /// One way to order the collection.
@@ -15,29 +16,26 @@ const TMM: &str = "tmm";
 pub(crate) enum Ranking {
     /// A plain metric, on its own.
     Metric(Metric),
-    /// TMM-NN over candidates by the whitened metric.
+    /// The query and disturbed copies of it in several views, over candidates by the whitened metric.
+    MultiView,
+    /// TMM-NN over the same.
     Tmm,
 }
 
 impl Ranking {
-    /// All of them, the plain ones first.
-    pub(crate) const ALL: [Self; 4] =
-        [Self::Metric(Metric::L2), Self::Metric(Metric::Cosine), Self::Metric(Metric::Whitened), Self::Tmm];
+    /// All that need no mode, the plain ones first.
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Metric(Metric::L2),
+        Self::Metric(Metric::Cosine),
+        Self::Metric(Metric::Whitened),
+        Self::MultiView,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Metric(metric) => metric.name(),
+            Self::MultiView => MULTIVIEW,
             Self::Tmm => TMM,
-        }
-    }
-
-    /// A few words for a page.
-    pub(crate) fn explanation(self) -> &'static str {
-        match self {
-            Self::Metric(Metric::L2) => "Euclidean distance of raw features",
-            Self::Metric(Metric::Cosine) => "angle between raw features",
-            Self::Metric(Metric::Whitened) => "angle after centring and whitening",
-            Self::Tmm => "a trigger and a dummy class fitted to the query, over a whitened shortlist",
         }
     }
 
@@ -45,7 +43,7 @@ impl Ranking {
     pub(crate) fn direction(self) -> Direction {
         match self {
             Self::Metric(metric) => metric.direction(),
-            Self::Tmm => Direction::LargerIsNearer,
+            Self::MultiView | Self::Tmm => Direction::LargerIsNearer,
         }
     }
 
@@ -53,7 +51,7 @@ impl Ranking {
     pub(crate) fn metric(self) -> Metric {
         match self {
             Self::Metric(metric) => metric,
-            Self::Tmm => Metric::Whitened,
+            Self::MultiView | Self::Tmm => Metric::Whitened,
         }
     }
 
@@ -61,8 +59,8 @@ impl Ranking {
     pub(crate) fn rerank(self, candidates: Candidates, parameters: &Parameters) -> Option<Rerank> {
         match self {
             Self::Metric(_) => None,
-            Self::Tmm => {
-                Some(Rerank { reranker: TMM.to_owned(), candidates, parameters: parameters.clone() })
+            Self::MultiView | Self::Tmm => {
+                Some(Rerank { reranker: self.name().to_owned(), candidates, parameters: parameters.clone() })
             }
         }
     }
@@ -80,7 +78,7 @@ pub(crate) struct Rankings(pub(crate) Vec<Ranking>);
 
 /// A word that is no ranking.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("\"{found}\" is no ranking; choose from l2, cosine, whitened, tmm, or all")]
+#[error("\"{found}\" is no ranking; choose from l2, cosine, whitened, multiview, tmm, or all")]
 pub(crate) struct UnknownRanking {
     found: String,
 }
@@ -91,8 +89,9 @@ impl FromStr for Rankings {
     fn from_str(list: &str) -> Result<Self, Self::Err> {
         let mut rankings = Vec::new();
         for word in list.split(',').map(str::trim) {
-            let named: Vec<Ranking> =
-                Ranking::ALL.into_iter().filter(|ranking| word == "all" || word == ranking.name()).collect();
+            let known = Ranking::ALL.into_iter().filter(|_| word == "all");
+            let called = [&Ranking::ALL[..], &[Ranking::Tmm]].concat().into_iter();
+            let named: Vec<Ranking> = known.chain(called.filter(|ranking| word == ranking.name())).collect();
             if named.is_empty() {
                 return Err(UnknownRanking { found: word.to_owned() });
             }
@@ -113,6 +112,9 @@ mod tests {
         assert_eq!(rankings.0, [Ranking::Tmm, Ranking::Metric(Metric::L2)]);
         assert_eq!("all".parse::<Rankings>().unwrap().0, Ranking::ALL);
         let error = "l2,l3".parse::<Rankings>().unwrap_err();
-        assert_eq!(error.to_string(), "\"l3\" is no ranking; choose from l2, cosine, whitened, tmm, or all");
+        assert_eq!(
+            error.to_string(),
+            "\"l3\" is no ranking; choose from l2, cosine, whitened, multiview, tmm, or all"
+        );
     }
 }

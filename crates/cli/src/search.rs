@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use lookalike_datasets::Disturbance;
-use lookalike_engine::plugin_api::{Budget, Parameters};
-use lookalike_engine::{Answer, Candidates, Collection, Filter, Metric, Query};
+use lookalike_engine::plugin_api::{Budget, FeatureRows, Parameters};
+use lookalike_engine::{Answer, Candidates, Collection, Filter, Metric, Query, QueryImage};
 use lookalike_vision::Model;
 use serde::Serialize;
 
@@ -26,12 +26,11 @@ use crate::train::best;
 pub(crate) fn run(args: &SearchArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
     let plan = Plan::of(args)?;
     let (opened, collection) = Opened::collection(&args.db, global)?;
-    let mut answers = Vec::with_capacity(plan.rankings.len());
-    for ranking in &plan.rankings {
-        answers.push((*ranking, collection.search(&plan.query(*ranking))?));
-    }
+    let rankings = plan.asked_of(&collection);
+    let answers = collection.search_rankings(&plan.query(), &rankings)?;
+    let answers: Vec<(Ranking, Answer)> = plan.rankings.iter().copied().zip(answers).collect();
     let report = SearchReport {
-        query: QueryReport::of(&plan, &opened.model)?,
+        query: QueryReport::of(&plan, answers.first().map(|(_, answer)| answer), &opened.model)?,
         collection: collection.name().to_owned(),
         rankings: answers.iter().map(|(ranking, answer)| RankingReport::of(*ranking, answer)).collect(),
         page: args.html.as_ref().map(|path| path.display().to_string()),
@@ -74,7 +73,7 @@ impl Plan {
             |seconds| Duration::try_from_secs_f64(seconds).context("--time-limit is no length of time");
         anyhow::ensure!(
             args.views.is_empty() || rankings.iter().any(|ranking| ranking.metric() == Metric::Whitened),
-            "--views are summed by the whitened metric; add --rank whitened or --rank tmm"
+            "--views are summed by the whitened metric; add --rank whitened or --rank multiview"
         );
         let disturbances: Vec<Disturbance> = args.disturb.iter().map(|disturb| disturb.0).collect();
         Ok(Self {
@@ -94,22 +93,47 @@ impl Plan {
         })
     }
 
-    fn query(&self, ranking: Ranking) -> Query {
+    /// What is asked, whatever the ranking.
+    fn query(&self) -> Query {
         let unlimited = Budget::unlimited();
+        let query = match &self.asked.query {
+            QueryImage::Encoded(bytes) => Query::encoded(bytes.clone()),
+            QueryImage::Decoded(image) => Query::decoded(image.clone()),
+        };
         Query {
-            image: self.asked.query.clone(),
             label: self.label.clone(),
             hits: self.hits,
-            metric: ranking.metric(),
-            views: if ranking.metric() == Metric::Whitened { self.views.clone() } else { Vec::new() },
             filter: self.filter.clone(),
-            rerank: ranking.rerank(self.candidates, &self.parameters),
             seed: self.seed,
             budget: match self.time_limit {
                 Some(limit) => unlimited.with_time_limit(limit),
                 None => unlimited,
             },
+            ..query
         }
+    }
+
+    /// The rankings as a collection takes them. Of several rerankers each gets the settings that it knows; one that none
+    /// knows goes to all, to be refused by the first.
+    fn asked_of(&self, collection: &Collection) -> Vec<lookalike_engine::Ranking> {
+        let rerankers = collection.rerankers();
+        let knows = |ranking: &Ranking, setting: &str| {
+            let named = rerankers.iter().rev().find(|known| known.describe().name == ranking.name());
+            named.is_some_and(|known| known.describe().parameters.iter().any(|spec| spec.name == setting))
+        };
+        let ranking = |ranking: &Ranking| {
+            let mut parameters = self.parameters.clone();
+            parameters.0.retain(|setting, _| {
+                knows(ranking, setting) || !self.rankings.iter().any(|other| knows(other, setting))
+            });
+            let metric = ranking.metric();
+            lookalike_engine::Ranking {
+                metric,
+                views: if metric == Metric::Whitened { self.views.clone() } else { Vec::new() },
+                rerank: ranking.rerank(self.candidates, &parameters),
+            }
+        };
+        self.rankings.iter().map(ranking).collect()
     }
 
     fn truth(&self) -> Option<&str> {
@@ -150,7 +174,7 @@ fn settings(args: &SearchArgs) -> Vec<(String, String)> {
     let candidates = if args.full { "everything".to_owned() } else { format!("the best {}", args.shortlist) };
     let mut settings = vec![
         ("hits".to_owned(), args.hits.to_string()),
-        ("tmm scores".to_owned(), candidates),
+        ("rerankers score".to_owned(), candidates),
         ("seed".to_owned(), args.seed.to_string()),
     ];
     if !args.views.is_empty() {
@@ -185,7 +209,7 @@ struct QueryReport {
 }
 
 impl QueryReport {
-    fn of(plan: &Plan, model: &Model) -> anyhow::Result<Self> {
+    fn of(plan: &Plan, answer: Option<&Answer>, model: &Model) -> anyhow::Result<Self> {
         let asked = &plan.asked;
         let parameters = plan.parameters.0.iter();
         Ok(Self {
@@ -194,7 +218,7 @@ impl QueryReport {
             width: asked.image.width(),
             channels: asked.image.channels(),
             label: plan.truth().map(str::to_owned),
-            predicted: predicted(model, asked)?,
+            predicted: answer.map(|answer| predicted(model, answer)).transpose()?.unwrap_or_default(),
             disturbances: asked.disturbances.iter().map(ToString::to_string).collect(),
             parameters: parameters.map(|(name, value)| (name.clone(), value.to_string())).collect(),
             seed: plan.seed,
@@ -202,10 +226,10 @@ impl QueryReport {
     }
 }
 
-/// The class that the model sees in a query.
-pub(crate) fn predicted(model: &Model, asked: &Asked) -> anyhow::Result<String> {
-    let logits = model.logits(&[model.prepare(&asked.image)])?;
-    let name = best(logits.row(0)).and_then(|class| model.manifest().classes.get(class));
+/// The class that the model sees in a query: its head over the row that the search made.
+pub(crate) fn predicted(model: &Model, answer: &Answer) -> anyhow::Result<String> {
+    let row = FeatureRows::new(answer.query_row.len().max(1), answer.query_row.clone())?;
+    let name = best(&model.head().logits(&row)).and_then(|class| model.manifest().classes.get(class));
     Ok(name.cloned().unwrap_or_default())
 }
 

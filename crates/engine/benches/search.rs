@@ -12,8 +12,8 @@ use lookalike_engine::{
     Candidates, Collection, Database, IngestItem, ItemImage, Metric, Query, Rerank, StoreConfig,
 };
 use lookalike_plugin_api::{
-    Budget, Completion, Digest, EmbedError, Embedder, ExemplarId, FeatureRows, Fingerprint, Image,
-    RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, Space, View, ViewId,
+    AppliedRanking, Budget, Completion, Digest, EmbedError, Embedder, ExemplarId, FeatureRows, Fingerprint,
+    Image, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, Space, View, ViewId,
 };
 
 const ROWS: usize = 60_000;
@@ -88,14 +88,8 @@ impl Reranker for Projector {
             let found = job.source.project("second", Space::Whitened, &directions, ids).expect("all rows");
             self.answers.send(found.len()).expect("somebody who asked");
         }
-        let completion = Completion::Complete;
-        Ok(RerankScores {
-            scores: vec![0.0; ranked.len()],
-            completion,
-            stages: Vec::new(),
-            timings: Vec::new(),
-            artifacts: Vec::new(),
-        })
+        let scores = vec![0.0; ranked.len()];
+        Ok(RerankScores::new(AppliedRanking::of(&self.description), scores, Completion::Complete))
     }
 }
 

@@ -47,7 +47,7 @@ pub use ingest::{
 };
 pub use metric::{Direction, Metric, UnknownMetric};
 pub use query::{
-    Answer, Candidates, DEFAULT_CANDIDATES, DEFAULT_HITS, Hit, MAX_HITS, Query, QueryImage, Rerank,
+    Answer, Candidates, DEFAULT_CANDIDATES, DEFAULT_HITS, Hit, MAX_HITS, Query, QueryImage, Ranking, Rerank,
     StageScore,
 };
 pub use rebuild::{RebuildError, RebuildEstimate, RebuildProgress, RebuildReport};

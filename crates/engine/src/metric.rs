@@ -40,6 +40,15 @@ impl Metric {
         }
     }
 
+    /// One line for people, lower case, without a full stop.
+    pub fn summary(self) -> &'static str {
+        match self {
+            Self::L2 => "Euclidean distance of raw features",
+            Self::Cosine => "cosine of raw features",
+            Self::Whitened => "cosine of features, centred and whitened",
+        }
+    }
+
     /// Which end of its score is the near one.
     pub fn direction(self) -> Direction {
         match self {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lookalike_plugin_api::{Artifact, Budget, ExemplarId, Image, Parameters, RankingStatus, StageTiming};
+use lookalike_plugin_api::{
+    AppliedRanking, Artifact, Budget, ExemplarId, Image, Parameters, RankingStatus, StageTiming,
+};
 use lookalike_store::TagValue;
 
 use crate::filter::Filter;
@@ -74,6 +76,11 @@ impl Query {
         Self::of(QueryImage::Decoded(image))
     }
 
+    /// Its ranking, to be asked for beside others with [`Collection::search_rankings`](crate::Collection::search_rankings).
+    pub fn ranking(&self) -> Ranking {
+        Ranking { metric: self.metric, views: self.views.clone(), rerank: self.rerank.clone() }
+    }
+
     fn of(image: QueryImage) -> Self {
         Self {
             image,
@@ -87,6 +94,17 @@ impl Query {
             budget: Budget::unlimited(),
         }
     }
+}
+
+/// One way to order a collection: what a [`Query`] says of it.
+#[derive(Debug, Clone, Default)]
+pub struct Ranking {
+    /// As [`Query::metric`].
+    pub metric: Metric,
+    /// As [`Query::views`].
+    pub views: Vec<String>,
+    /// As [`Query::rerank`].
+    pub rerank: Option<Rerank>,
 }
 
 /// The second stage of a search.
@@ -125,16 +143,22 @@ pub enum Candidates {
 pub struct Answer {
     /// The neighbours, best first.
     pub hits: Vec<Hit>,
+    /// What ordered them, and a line about it from the settings that ran: the reranker, or the metric where there was
+    /// none or it could not work.
+    pub ranking: AppliedRanking,
     /// What became of the second stage.
     pub status: RankingStatus,
     /// Exemplars that passed the filter.
     pub matched: u64,
-    /// The collection's batch number that the search saw.
-    pub generation: u64,
+    /// Number of the newest batch of writes that the search saw.
+    pub batch: u64,
+    /// The query's row in the clean view: a classifier's head over it gives what the model sees, without the network.
+    pub query_row: Vec<f32>,
     /// Metric that the shortlist stage used: the one asked for, or [`Metric::Cosine`] when the collection is too
     /// small to be whitened; a note says so then.
     pub metric: Metric,
-    /// Time per stage, in the order in which the stages ran.
+    /// Time per stage, in the order in which the stages ran, each word once. Of several rankings of one query each has the
+    /// time of the decoding and embedding that all share.
     pub timings: Vec<StageTiming>,
     /// What the reranker has to show.
     pub artifacts: Vec<Artifact>,
@@ -167,7 +191,7 @@ pub struct Hit {
 /// What one stage thought of a hit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageScore {
-    /// `shortlist`, the word of a stage of the reranker, or `score` for what the reranker made of them.
+    /// `shortlist`, the word of a stage of the reranker, or `score` for what the reranker made of them. No word twice.
     pub stage: &'static str,
     /// Metric or reranker that made the score; with other views than the clean one, the metric names them:
     /// `whitened(clean+blur)`.

@@ -8,19 +8,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lookalike_plugin_api::{
-    Completion, EmbedError, ExemplarId, Image, ParameterError, RerankError, RerankJob, StageTiming,
+    Completion, EmbedError, ExemplarId, Image, ParameterError, QueryRows, RerankError, RerankJob,
+    StageTiming, View,
 };
 use roaring::RoaringBitmap;
 use thiserror::Error;
 use tracing::info_span;
 
 use self::reranked::Reranked;
-use self::views::{Ranking, query_rows, ranked, views_of};
+use self::views::{Shortlist, not_stopped, query_rows, ranked, views_of};
 use crate::collection::Collection;
 use crate::decode::{DecodeError, decode};
 use crate::generation::Generation;
+use crate::kept_view::KeptView;
 use crate::metric::{Direction, Metric};
-use crate::query::{Answer, Candidates, Hit, MAX_HITS, Query, QueryImage, Rerank, StageScore};
+use crate::query::{Answer, Candidates, Hit, MAX_HITS, Query, QueryImage, Ranking, Rerank, StageScore};
 use crate::snapshot::Snapshot;
 use crate::views::DeriveError;
 
@@ -127,7 +129,7 @@ pub enum SearchError {
 impl Collection {
     /// Finds the exemplars nearest to an image.
     ///
-    /// The whole search sees one generation: writes that finish meanwhile do not appear in it. Ties are broken by
+    /// The whole search sees one state of the collection: writes that finish meanwhile do not appear in it. Ties are broken by
     /// ascending id. Equal queries on equal data give equal answers, for any number of threads.
     ///
     /// # Errors
@@ -135,41 +137,69 @@ impl Collection {
     /// [`SearchError`]. A reranker that fails or runs out of budget is no error: [`Answer::status`] says so, and
     /// the order is the shortlist's from there on.
     pub fn search(&self, query: &Query) -> Result<Answer, SearchError> {
-        check(query)?;
+        let ranking = query.ranking();
+        let asked = self.asked(query, std::slice::from_ref(&ranking))?;
+        self.answer(query, &ranking, &asked)
+    }
+
+    /// Finds the exemplars nearest to an image by several rankings, in their order; what the query says of a ranking of
+    /// its own does not count.
+    ///
+    /// All see one state of the collection. The image is decoded once, and runs through the model once in each view that
+    /// a ranking compares in. The budget is that of all rankings together.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::search`], for the first ranking that has no answer.
+    pub fn search_rankings(&self, query: &Query, rankings: &[Ranking]) -> Result<Vec<Answer>, SearchError> {
+        let asked = self.asked(query, rankings)?;
+        rankings.iter().map(|ranking| self.answer(query, ranking, &asked)).collect()
+    }
+
+    /// What all rankings of a query share.
+    fn asked(&self, query: &Query, rankings: &[Ranking]) -> Result<Asked, SearchError> {
+        rankings.iter().try_for_each(|ranking| check(query, ranking))?;
         let mut watch = Stopwatch::default();
         let generation = self.generation();
         let image = watch.stage("decode", || decoded(&query.image))?;
-        let views = views_of(query, &generation)?;
-        let rows = watch.stage("embed", || query_rows(&generation, &views, &image))?;
-        if let Some(completion) = query.budget.exhausted() {
-            return Err(SearchError::Stopped(completion));
+        let mut views: Vec<&KeptView> = Vec::new();
+        for ranking in rankings {
+            views.extend(views_of(ranking, &generation)?);
         }
+        let rows = watch.stage("embed", || query_rows(&generation, &views, &image))?;
         let matched = query.filter.as_ref().map_or_else(
             || generation.catalog().live().clone(),
             |filter| filter.matches(generation.catalog()),
         );
-        let depth = depth(query, &matched);
-        let (ranking, shortlist) = watch
-            .stage("shortlist", || ranked(&generation, &rows, query, &matched, depth))
-            .map_err(SearchError::Stopped)?;
-        let reranked = match &query.rerank {
-            Some(rerank) => self.rerank(query, rerank, &image, &generation, &shortlist)?,
+        Ok(Asked { image, rows, matched, generation, timings: watch.timings })
+    }
+
+    /// One ranking's answer.
+    fn answer(&self, query: &Query, ranking: &Ranking, asked: &Asked) -> Result<Answer, SearchError> {
+        not_stopped(query.budget.exhausted())?;
+        let mut watch = Stopwatch { timings: asked.timings.clone() };
+        let depth = depth(query, ranking, &asked.matched);
+        let shortlist = watch.stage("shortlist", || ranked(query, ranking, asked, depth))?;
+        let reranked = match &ranking.rerank {
+            Some(rerank) => self.rerank(query, rerank, asked, &shortlist.candidates)?,
             None => Reranked::skipped(),
         };
-        watch.timings.extend(&reranked.timings);
-        let hits =
-            watch.stage("respond", || self.respond(query, &ranking, &generation, &shortlist, &reranked))?;
+        watch.add(&reranked.timings);
+        let hits = watch.stage("respond", || self.respond(query.hits, asked, &shortlist, &reranked))?;
 
         let mut notes: Vec<String> = Vec::new();
-        if ranking.metric != query.metric {
-            notes.push(format!("{} needs exemplars that differ; {} was used", query.metric, ranking.metric));
+        if shortlist.metric != ranking.metric {
+            let (wanted, used) = (ranking.metric, shortlist.metric);
+            notes.push(format!("{wanted} needs exemplars that differ; {used} was used"));
         }
         Ok(Answer {
             hits,
+            ranking: reranked.ranking.unwrap_or(shortlist.ranking),
             status: reranked.status,
-            matched: matched.len(),
-            generation: generation.catalog().batch(),
-            metric: ranking.metric,
+            matched: asked.matched.len(),
+            batch: asked.generation.catalog().batch(),
+            query_row: asked.rows.get(View::CLEAN).map(<[f32]>::to_vec).unwrap_or_default(),
+            metric: shortlist.metric,
             timings: watch.timings,
             artifacts: reranked.artifacts,
             notes,
@@ -182,15 +212,14 @@ impl Collection {
         &self,
         query: &Query,
         rerank: &Rerank,
-        image: &Image,
-        generation: &Arc<Generation>,
+        asked: &Asked,
         shortlist: &[(ExemplarId, f32)],
     ) -> Result<Reranked, SearchError> {
-        let reranker =
-            generation.serving().reranker(&rerank.reranker).ok_or_else(|| SearchError::UnknownReranker {
-                name: rerank.reranker.clone(),
-                known: generation.serving().reranker_names(),
-            })?;
+        let serving = asked.generation.serving();
+        let reranker = serving.reranker(&rerank.reranker).ok_or_else(|| SearchError::UnknownReranker {
+            name: rerank.reranker.clone(),
+            known: serving.reranker_names(),
+        })?;
         let description = reranker.describe();
         rerank.parameters.check(&description.parameters)?;
         if shortlist.len() > description.max_candidates {
@@ -201,10 +230,11 @@ impl Collection {
             });
         }
         let candidates: Vec<ExemplarId> = shortlist.iter().map(|(id, _)| *id).collect();
-        let snapshot = Snapshot::new(self.stored(), Arc::clone(generation), &query.budget);
+        let snapshot = Snapshot::new(self.stored(), Arc::clone(&asked.generation), &query.budget);
         let job = RerankJob {
-            query: image,
+            query: &asked.image,
             query_label: query.label.as_deref(),
+            query_rows: &asked.rows,
             candidates: &candidates,
             source: &snapshot,
             parameters: &rerank.parameters,
@@ -219,47 +249,47 @@ impl Collection {
 
     fn respond(
         &self,
-        query: &Query,
-        ranking: &Ranking,
-        generation: &Generation,
-        shortlist: &[(ExemplarId, f32)],
+        hits: usize,
+        asked: &Asked,
+        shortlist: &Shortlist,
         reranked: &Reranked,
     ) -> Result<Vec<Hit>, SearchError> {
+        let Shortlist { metric, ranking, candidates: shortlist } = shortlist;
         // Whatever the second stage left unscored follows in shortlist order.
         let scored: RoaringBitmap = reranked.ranked.iter().map(|(id, _)| *id).collect();
         let order = reranked.ranked.iter().chain(shortlist.iter().filter(|(id, _)| !scored.contains(*id)));
         let places: HashMap<ExemplarId, usize> =
             shortlist.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
-        let chosen: Vec<(ExemplarId, f32)> = order.take(query.hits).copied().collect();
+        let chosen: Vec<(ExemplarId, f32)> = order.take(hits).copied().collect();
         let stages_before = reranked.stages_of(&chosen.iter().map(|(id, _)| *id).collect());
         let mut hits = Vec::with_capacity(chosen.len());
         for (place, (id, score)) in chosen.iter().enumerate() {
-            let Some(record) = self.stored().record_in(generation.catalog(), *id)? else { continue };
+            let Some(record) = self.stored().record_in(asked.generation.catalog(), *id)? else { continue };
             let mut stages = Vec::with_capacity(2 + stages_before.len());
             if let Some(place) = places.get(id) {
                 stages.push(StageScore {
                     stage: "shortlist",
                     ranking: ranking.name.clone(),
                     score: shortlist[*place].1,
-                    direction: ranking.metric.direction(),
+                    direction: metric.direction(),
                     rank: place + 1,
                 });
             }
-            if let Some(rerank) = &query.rerank {
+            if let Some(reranking) = &reranked.ranking {
                 let of_hit =
                     stages_before.iter().filter_map(|(stage, places)| Some((stage, places.get(id)?)));
                 stages.extend(of_hit.map(|(stage, (score, rank))| StageScore {
                     stage,
-                    ranking: rerank.reranker.clone(),
+                    ranking: reranking.name.clone(),
                     score: *score,
                     direction: Direction::LargerIsNearer,
                     rank: *rank,
                 }));
             }
-            if let (Some(rerank), true) = (&query.rerank, scored.contains(*id)) {
+            if let (Some(reranking), true) = (&reranked.ranking, scored.contains(*id)) {
                 stages.push(StageScore {
                     stage: "score",
-                    ranking: rerank.reranker.clone(),
+                    ranking: reranking.name.clone(),
                     score: *score,
                     direction: Direction::LargerIsNearer,
                     rank: place + 1,
@@ -269,6 +299,17 @@ impl Collection {
         }
         Ok(hits)
     }
+}
+
+/// A query as all its rankings see it.
+pub(crate) struct Asked {
+    image: Image,
+    /// In every view that a ranking compares in.
+    rows: QueryRows,
+    /// Exemplars that pass the filter.
+    matched: RoaringBitmap,
+    generation: Arc<Generation>,
+    timings: Vec<StageTiming>,
 }
 
 /// Measures stages and opens a tracing span for each under the same word.
@@ -285,13 +326,26 @@ impl Stopwatch {
         self.timings.push(StageTiming { stage, elapsed: start.elapsed(), steps: 0 });
         outcome
     }
+
+    /// Takes the times of a reranker over; those of one word are added up.
+    fn add(&mut self, timings: &[StageTiming]) {
+        for timing in timings {
+            match self.timings.iter_mut().find(|known| known.stage == timing.stage) {
+                Some(known) => {
+                    known.elapsed += timing.elapsed;
+                    known.steps += timing.steps;
+                }
+                None => self.timings.push(*timing),
+            }
+        }
+    }
 }
 
-fn check(query: &Query) -> Result<(), SearchError> {
+fn check(query: &Query, ranking: &Ranking) -> Result<(), SearchError> {
     if query.hits == 0 || query.hits > MAX_HITS {
         return Err(SearchError::Hits { found: query.hits });
     }
-    match &query.rerank {
+    match &ranking.rerank {
         Some(Rerank { candidates: Candidates::Shortlist(found), .. }) if *found < query.hits => {
             Err(SearchError::Shortlist { found: *found, hits: query.hits })
         }
@@ -307,8 +361,8 @@ fn decoded(image: &QueryImage) -> Result<Image, DecodeError> {
 }
 
 /// How many candidates the shortlist stage hands on.
-fn depth(query: &Query, matched: &RoaringBitmap) -> usize {
-    match &query.rerank {
+fn depth(query: &Query, ranking: &Ranking, matched: &RoaringBitmap) -> usize {
+    match &ranking.rerank {
         None => query.hits,
         Some(Rerank { candidates: Candidates::Shortlist(length), .. }) => *length,
         Some(Rerank { candidates: Candidates::All, .. }) => matched.len() as usize,

@@ -7,7 +7,6 @@ use lookalike_plugin_api::{
     Budget, ExemplarId, ExemplarSource, FeatureRows, Image, LabelId, SourceError, Space, View,
 };
 use rayon::prelude::*;
-use thiserror::Error;
 
 use crate::background::background;
 use crate::collection::Collection;
@@ -31,14 +30,6 @@ pub struct Snapshot {
     generation: Arc<Generation>,
     /// The job's, without its step limit: what takes long here are no steps.
     budget: Budget,
-}
-
-/// Rows handed over are not of the collection's dimension.
-#[derive(Debug, Error)]
-#[error("rows of {found} values, the collection has rows of {expected}")]
-struct WrongDimension {
-    found: usize,
-    expected: usize,
 }
 
 fn storage(source: impl Error + Send + Sync + 'static) -> SourceError {
@@ -106,7 +97,7 @@ fn whole(view: &KeptView) -> Result<(), SourceError> {
 
 fn fitting(rows: &FeatureRows, view: &KeptView) -> Result<(), SourceError> {
     let (found, expected) = (rows.dimension(), view.matrix().dimension());
-    if found == expected { Ok(()) } else { Err(storage(WrongDimension { found, expected })) }
+    if found == expected { Ok(()) } else { Err(SourceError::Dimension { found, expected }) }
 }
 
 /// Images that are not worth a turn of the pool.
@@ -181,7 +172,7 @@ impl ExemplarSource for Snapshot {
         FeatureRows::new(directions.len().max(1), products).map_err(storage)
     }
 
-    fn generation(&self) -> Option<u64> {
+    fn state_number(&self) -> Option<u64> {
         Some(self.generation.number())
     }
 }

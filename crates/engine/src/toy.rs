@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lookalike_plugin_api::{
-    Budget, Completion, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image, RerankError,
-    RerankJob, RerankScores, Reranker, RerankerDescription, StageScores, View, ViewId,
+    AppliedRanking, Budget, Completion, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image,
+    RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, StageScores, View, ViewId,
 };
 
 use crate::{Collection, Database, IngestItem, IngestReport, ItemImage, OpenError, StoreConfig};
@@ -113,12 +113,10 @@ impl Reranker for ToyViews {
             .rows(View::CLEAN, job.candidates)
             .map_err(|source| RerankError::Source { stage: "score", source })?;
         let first = job.candidates.iter().copied().zip(rows.rows().map(|row| row[0])).collect();
+        let scores = rows.rows().map(|row| row.iter().sum()).collect();
         Ok(RerankScores {
-            scores: rows.rows().map(|row| row.iter().sum()).collect(),
-            completion: Completion::Complete,
             stages: vec![StageScores { stage: "first", scores: first }],
-            timings: Vec::new(),
-            artifacts: Vec::new(),
+            ..RerankScores::new(AppliedRanking::of(&self.description), scores, Completion::Complete)
         })
     }
 }

@@ -98,16 +98,16 @@ impl Contestant {
     /// fitting, with and without copies of the query.
     pub fn shared() -> Vec<Self> {
         // As many copies as the baselines take.
-        let shared = ["preset=default", "mode=shared", "positives=16"];
+        let shared = ["mode=shared", "positives=16"];
         let with = |more: &[&'static str]| [&shared[..], more].concat();
-        let views = |more: &[&'static str]| [&["preset=default", "mode=views"][..], more].concat();
+        let views = |more: &[&'static str]| [&["mode=views"][..], more].concat();
         let mut all = Self::baselines();
         all.extend([
             // No fitting: the sum of whitened cosines.
             Self::tmm("views", &[RANDOM, BLUR], &views(&["positives=0"])),
             Self::tmm("views-copies", &[RANDOM, BLUR], &views(&["positives=16"])),
             // As it is shipped, with the views that it was searched with.
-            Self::tmm("default", &[GLOBAL, RANDOM], &["preset=default"]),
+            Self::tmm("multiview", &[GLOBAL, RANDOM], &["mode=views"]),
             // The method, and what it is without one of its parts.
             Self::tmm("tmm", &[GLOBAL, BLUR], &shared),
             Self::tmm("tmm-trigger-only", &[GLOBAL], &shared),
@@ -130,7 +130,7 @@ impl Contestant {
 
     /// A few of [`Contestant::shared`], for suites of many conditions.
     pub fn few() -> Vec<Self> {
-        let names = ["l2", "cosine", "whitened", "best-copy", "views", "default", "tmm", "tmm-paper"];
+        let names = ["l2", "cosine", "whitened", "best-copy", "views", "multiview", "tmm", "tmm-paper"];
         Self::shared().into_iter().filter(|contestant| names.contains(&contestant.name.as_str())).collect()
     }
 
@@ -159,9 +159,8 @@ impl Contestant {
                 if more.iter().any(|set| set.starts_with("epochs")) { &[] } else { &["epochs=20"] };
             Self::tmm(name, &[], &[&settings[..], epochs, more].concat())
         };
-        let default = |name: &str, more: &[&'static str]| {
-            Self::tmm(name, &[], &[&["preset=default", "mode=exact"][..], more].concat())
-        };
+        let exact =
+            |name: &str, more: &[&'static str]| Self::tmm(name, &[], &[&["mode=exact"][..], more].concat());
         all.extend([
             paper("paper", &[]),
             paper("paper-fixed-patch", &["trigger=fixed_patch"]),
@@ -176,11 +175,11 @@ impl Contestant {
             paper("paper-60-epochs", &["epochs=60"]),
             paper("paper-convex", &["blend=convex"]),
             paper("paper-additive", &["blend=additive"]),
-            default("default", &[]),
-            default("default-random", &["trigger=random"]),
-            default("default-convex", &["blend=convex"]),
-            default("default-additive", &["blend=additive"]),
-            Self::tmm("cascade", &[GLOBAL, BLUR], &["preset=default", "mode=cascade", "cascade=50"]),
+            exact("exact", &[]),
+            exact("exact-random", &["trigger=random"]),
+            exact("exact-convex", &["blend=convex"]),
+            exact("exact-additive", &["blend=additive"]),
+            Self::tmm("cascade", &[GLOBAL, BLUR], &["mode=cascade", "cascade=50"]),
         ]);
         all
     }
@@ -209,7 +208,7 @@ mod tests {
             let config = way.config().unwrap_or_else(|error| panic!("{}: {error}", contestant.name));
             assert_eq!(
                 way.views.is_empty(),
-                config.mode == lookalike_tmm::Mode::Exact,
+                config.mode == Some(lookalike_tmm::Mode::Exact),
                 "{}",
                 contestant.name
             );

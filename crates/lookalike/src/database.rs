@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lookalike_engine::{ArchiveReport, Collection, OpenError};
 use lookalike_plugin_api::{Embedder, Fingerprint, Reranker};
 use lookalike_store::{Model as KeptModel, ReadError, Store, WriteError};
-use lookalike_tmm::{TmmConfig, TmmReranker, TmmView};
+use lookalike_tmm::{MultiViewConfig, MultiViewReranker, TmmConfig, TmmReranker, TmmView};
 use lookalike_vision::Model;
 
 use crate::error::Error;
@@ -123,9 +123,11 @@ impl Database {
         views: Vec<TmmView>,
         stored: StoredModels,
     ) -> Result<Self, Error> {
-        let tmm = TmmReranker::new(Arc::clone(&model), TmmConfig::default())?.with_views(views.clone())?;
+        let multiview = MultiViewReranker::new(Arc::clone(&model), MultiViewConfig::default())?;
+        let tmm = TmmReranker::new(Arc::clone(&model), TmmConfig::default())?;
         let engine = lookalike_engine::Database::of_store(store, Arc::<Model>::clone(&model))
-            .with_reranker(Arc::new(tmm));
+            .with_reranker(Arc::new(multiview.with_views(views.clone())?))
+            .with_reranker(Arc::new(tmm.with_views(views.clone())?));
         Ok(Self { engine, network: Some(Network { model, views, stored }) })
     }
 

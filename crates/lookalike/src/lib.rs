@@ -75,8 +75,8 @@ pub use lookalike_plugin_api as plugin_api;
 pub use lookalike_plugin_api::{Budget, Embedder, FeatureRows, Fingerprint, Image, Parameters, Reranker};
 /// The method's settings and views.
 pub use lookalike_tmm::{
-    Blend, StoredTrigger, StoredTriggerError, TmmConfig, TmmReranker, TmmView, Transformation, TriggerKind,
-    TriggerStart, ViewError,
+    Blend, MultiViewConfig, MultiViewReranker, StoredTrigger, StoredTriggerError, TmmConfig, TmmReranker,
+    TmmView, Transformation, TriggerKind, TriggerStart, ViewError,
 };
 /// The network and how it runs.
 pub use lookalike_vision::{ComputeConfig, Device, Model, ModelError, ModelManifest, Precision};

@@ -4,9 +4,9 @@ mod schema;
 use lookalike_plugin_api::{ParameterError, ParameterValue, Parameters};
 use lookalike_vision::Layer;
 
-pub use choices::{Certify, Copies, DummyStart, FeatureSpace, Mode, StartRule};
+pub use choices::{Certify, DummyStart, FeatureSpace, Mode, StartRule};
 
-use crate::{Blend, ScoreKind, TriggerKind};
+use crate::{Blend, Copies, MAX_COPIES, MultiViewConfig, ScoreKind, TriggerKind};
 
 /// Largest number of updates of a trigger.
 pub const MOST_TRIGGER_STEPS: usize = 1000;
@@ -17,7 +17,7 @@ pub const MOST_BATCH: usize = 65_536;
 /// Largest background sample, in exemplars.
 pub const MOST_BACKGROUND: usize = 1 << 17;
 /// Largest number of disturbed copies of the query.
-pub const MOST_POSITIVES: usize = 64;
+pub const MOST_POSITIVES: usize = MAX_COPIES;
 /// Largest number of candidates that a cascade scores exactly.
 pub const MOST_CASCADE: usize = 1 << 17;
 /// Largest number of heat maps.
@@ -39,18 +39,19 @@ pub enum Omega {
 /// Settings of the method. Every field is public and every number has a range, which [`TmmConfig::validate`]
 /// checks and [`TmmConfig::schema`] lists.
 ///
-/// [`TmmConfig::default`] is what an evaluation on MNIST, CIFAR-10 and drawn glyphs speaks for: of the query and 16
-/// disturbed copies the nearest counts, in every stored view, and nothing is fitted. Its other settings are those that
-/// serve the fitting modes best. [`TmmConfig::paper`] is the method as printed.
+/// [`TmmConfig::default`] holds what the first measurements of the method found to serve its modes best;
+/// [`TmmConfig::paper`] is the method as printed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TmmConfig {
-    /// How scores come about. The paper has [`Mode::Exact`]; the default is [`Mode::Views`].
-    pub mode: Mode,
+    /// How scores come about. The paper has [`Mode::Exact`]. Without a mode the answer is that of
+    /// [`MultiViewReranker`](crate::MultiViewReranker), with a note, until the next version: for those who asked for
+    /// this reranker when that ranking was its default.
+    pub mode: Option<Mode>,
     /// Candidates that [`Mode::Cascade`] scores exactly, 1..=[`MOST_CASCADE`].
     pub cascade: usize,
     /// What makes a score. The paper has [`ScoreKind::LogProbability`].
     pub score: ScoreKind,
-    /// What becomes of the disturbed copies of the query in [`Mode::Views`].
+    /// What becomes of the disturbed copies of the query where there is no mode; to go with that.
     pub copies: Copies,
     /// What the trigger is. The paper has [`TriggerKind::PerQuery`], and the patches in ablation 4.8.1.
     /// [`TriggerKind::Global`] takes that of the first view that has one.
@@ -105,13 +106,11 @@ pub struct TmmConfig {
     pub certificate_points: usize,
 }
 
-/// This project's: what `lookalike eval tune` found best in the mean over MNIST, CIFAR-10, GTSRB and drawn glyphs, among
-/// 40 settings (`crates/eval/reports/default-preset.md`). What the mode `views` does not look at is as the first
-/// measurements of the method had it.
+/// As the first measurements of the method had it; without a mode.
 impl Default for TmmConfig {
     fn default() -> Self {
         Self {
-            mode: Mode::Views,
+            mode: None,
             cascade: 200,
             score: ScoreKind::LogProbability,
             copies: Copies::Best,
@@ -145,7 +144,7 @@ impl TmmConfig {
     /// elastic weight consolidation; 100 is this project's.
     pub fn paper() -> Self {
         Self {
-            mode: Mode::Exact,
+            mode: Some(Mode::Exact),
             cascade: 200,
             score: ScoreKind::LogProbability,
             copies: Copies::Best,
@@ -191,7 +190,6 @@ impl TmmConfig {
         parameters.check(&self.schema())?;
         let mut config = match parameters.0.get("preset") {
             Some(ParameterValue::Text(name)) if name == "paper" => Self::paper(),
-            Some(ParameterValue::Text(name)) if name == "default" => Self::default(),
             _ => self.clone(),
         };
         for (name, value) in &parameters.0 {
@@ -210,6 +208,17 @@ impl TmmConfig {
             };
         }
         Ok(config)
+    }
+
+    /// The settings of the ranking that answers where there is no mode.
+    pub(crate) fn multiview(&self) -> MultiViewConfig {
+        MultiViewConfig {
+            disturbed_copies: self.positives,
+            copies: self.copies,
+            measures_radius: self.certify == Certify::Measured,
+            radius: self.certificate_radius,
+            directions: self.certificate_points,
+        }
     }
 
     /// Sets the number of this name; the schema's check came before.
@@ -238,7 +247,7 @@ impl TmmConfig {
     /// Sets the choice of this name; the schema's check came before.
     fn set_word(&mut self, name: &str, word: &str) {
         match name {
-            "mode" => self.mode = Mode::from_name(word).unwrap_or(self.mode),
+            "mode" => self.mode = Mode::from_name(word),
             "score" => self.score = ScoreKind::from_name(word).unwrap_or(self.score),
             "copies" => self.copies = Copies::from_name(word).unwrap_or(self.copies),
             "trigger" => self.trigger = TriggerKind::from_name(word).unwrap_or(self.trigger),
@@ -299,7 +308,7 @@ mod tests {
         let parameters =
             Parameters(paper.schema().into_iter().map(|s| (s.name.to_owned(), s.default)).collect());
         let other = TmmConfig {
-            mode: Mode::Views,
+            mode: None,
             cascade: 7,
             score: ScoreKind::Margin,
             copies: Copies::Mean,

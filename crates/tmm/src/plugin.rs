@@ -1,40 +1,43 @@
 mod background;
-mod embedding;
+mod cascade;
 mod exact;
 mod explain;
-mod halt;
 mod judge;
-mod query;
 mod shared;
 
 use std::fmt;
 use std::sync::Arc;
 
 use lookalike_plugin_api::{
-    Budget, Completion, FeatureRows, Image, ParameterError, RerankError, RerankJob, RerankScores, Reranker,
-    RerankerDescription, View,
+    AppliedRanking, Artifact, Budget, FeatureRows, Image, ParameterError, RerankError, RerankJob,
+    RerankScores, Reranker, RerankerDescription, View,
 };
-use lookalike_vision::{Model, Pixels};
+use lookalike_vision::Model;
 
 use self::background::Backgrounds;
-use self::embedding::CHUNK;
-use self::halt::Halt;
-use self::query::QueryRun;
-use crate::{TmmConfig, TmmView, ViewError};
+use crate::run::halt::Halt;
+use crate::run::{self, MAX_CANDIDATES, Method, QueryRun};
+use crate::view_set::ViewSet;
+use crate::{Certify, Mode, ScoreKind, TmmConfig, TmmView, TriggerKind, ViewError};
 
-/// Images of a view that are transformed at once.
-const DERIVED_AT_ONCE: usize = 4 * CHUNK;
+/// Name that requests use.
+const NAME: &str = "tmm";
 
-/// Largest number of candidates of one job. In the mode `exact` each costs a forward pass of the network.
-pub const MAX_CANDIDATES: usize = 1 << 20;
+/// What a request without a mode is told.
+const NOT_FITTED: &str = "tmm without a mode, or in the mode views, fits nothing and is answered by multiview until the \
+                          next version; ask for multiview, or give tmm a mode: shared, cascade or exact";
+/// What those are told of it who want to see more than multiview has to show.
+const NO_HEAT_MAP: &str = "no heat map: multiview has no dummy class";
+const NO_CERTIFICATE: &str = "no certificate: multiview has no dummy class";
 
-/// The method as a reranker plugin, in the four modes of [`Mode`](crate::Mode).
+/// The method as a reranker plugin, in the three modes of [`Mode`].
 ///
 /// In the mode `exact` the stages are *trigger* (equation 8), *`fine_tune`* (equation 3, on a background sample that
 /// stands for the collection) and *score* (equation 4); every candidate runs through the network with the query's own
-/// trigger. In the modes `shared` and `views` they are *embed* (the query in every view), *`fine_tune`* (not in
-/// `views`) and *score*, all on rows that the host stores; `cascade` is `shared` followed by `exact` on the best. A
-/// step of the budget is one update of trigger or head, or one scored candidate.
+/// trigger. In the mode `shared` they are *`query_views`* (the query in every view), *`fine_tune`* and *score*, all on
+/// rows that the host stores; `cascade` is `shared`, whose stages are *`query_views`*, *`shared_fine_tune`* and
+/// *`shared_score`* there, followed by `exact` on the best. A step of the budget is one update of trigger or head, or
+/// one scored candidate.
 ///
 /// The number `margin` is that of the head of the trigger (`exact`), or of the last view (`shared`).
 ///
@@ -44,9 +47,8 @@ pub const MAX_CANDIDATES: usize = 1 << 20;
 /// *Determinism*: equal jobs give equal scores, on any number of threads. The model is shared and never changes:
 /// each query fine-tunes a copy of its head.
 pub struct TmmReranker {
-    model: Arc<Model>,
+    set: ViewSet,
     config: TmmConfig,
-    views: Vec<TmmView>,
     backgrounds: Backgrounds,
     description: RerankerDescription,
 }
@@ -54,9 +56,8 @@ pub struct TmmReranker {
 impl fmt::Debug for TmmReranker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TmmReranker")
-            .field("model", &self.model)
+            .field("set", &self.set)
             .field("config", &self.config)
-            .field("views", &self.description.views)
             .finish_non_exhaustive()
     }
 }
@@ -70,38 +71,32 @@ impl TmmReranker {
     pub fn new(model: Arc<Model>, config: TmmConfig) -> Result<Self, ParameterError> {
         config.validate()?;
         let description = RerankerDescription {
-            name: "tmm",
+            name: NAME,
             version: env!("CARGO_PKG_VERSION"),
-            summary: "scores by the chance that a candidate and the query's trigger fall into a class made for the query",
+            summary: "TMM-NN: how readily a candidate falls into a dummy class that is fitted to the query and a trigger",
             max_candidates: MAX_CANDIDATES,
             parameters: config.schema(),
             views: Vec::new(),
         };
-        let (views, backgrounds) = (Vec::new(), Backgrounds::default());
-        Ok(Self { model, config, views, backgrounds, description })
+        let (set, backgrounds) = (ViewSet::clean(model), Backgrounds::default());
+        Ok(Self { set, config, backgrounds, description })
     }
 
-    /// The same with stored views, which every mode but [`Mode::Exact`](crate::Mode::Exact) looks at beside the clean one.
+    /// The same with stored views, which every mode but [`Mode::Exact`] looks at beside the clean one.
     /// In the raw feature space the first of them with a trigger is the triggered view of equation 3.
     ///
     /// # Errors
     ///
     /// [`ViewError`] when two views have one name, or a trigger is another model's.
     pub fn with_views(mut self, views: Vec<TmmView>) -> Result<Self, ViewError> {
-        for (place, view) in views.iter().enumerate() {
-            view.ensure_for(&self.model)?;
-            if views[..place].iter().any(|other| other.name() == view.name()) {
-                return Err(ViewError::Twice { name: view.name().to_owned() });
-            }
-        }
-        self.description.views = views.iter().map(|view| view.declared(self.model.fingerprint())).collect();
-        self.views = views;
+        self.set = ViewSet::new(Arc::clone(self.set.model()), views)?;
+        self.description.views = self.set.declared().to_vec();
         Ok(self)
     }
 
     /// The stored views that it knows.
     pub fn views(&self) -> &[TmmView] {
-        &self.views
+        self.set.views()
     }
 
     /// The settings that a request starts from.
@@ -116,38 +111,80 @@ impl Reranker for TmmReranker {
     }
 
     fn derive(&self, view: &View, images: &[Image]) -> Result<FeatureRows, RerankError> {
-        let declared = self.description.views.iter().position(|declared| declared == view);
-        let unknown = || RerankError::UnknownView { name: view.name.clone() };
-        let transformed = &self.views[declared.ok_or_else(unknown)?];
-        let mut values = Vec::with_capacity(images.len() * self.model.head().dimension());
-        // Chunk by chunk, so that transformed pixels are never held of all images at once.
-        for chunk in images.chunks(DERIVED_AT_ONCE) {
-            let pixels: Vec<Pixels> =
-                chunk.iter().map(|image| transformed.apply(&self.model.prepare(image))).collect();
-            let rows = self.model.features(&pixels).map_err(failed)?;
-            values.extend_from_slice(rows.values());
-        }
-        FeatureRows::new(self.model.head().dimension(), values).map_err(failed)
+        self.set.derive(view, images)
     }
 
     fn rerank(&self, job: &RerankJob<'_>, budget: &Budget) -> Result<RerankScores, RerankError> {
         let config = self.config.with_parameters(job.parameters).map_err(RerankError::Parameter)?;
-        if job.candidates.len() > MAX_CANDIDATES {
-            let (found, most) = (job.candidates.len(), MAX_CANDIDATES);
-            return Err(RerankError::TooManyCandidates { found, most });
+        if config.mode.is_some() {
+            return run::answer(self, &config, job, budget);
         }
-        let mut run = QueryRun::new(self, &config, job, budget);
-        let completion = match run.run() {
-            Ok(()) => Completion::Complete,
-            Err(Halt::Spent(completion)) => completion,
-            Err(Halt::Failed(error)) => return Err(error),
-        };
-        Ok(run.finish(completion))
+        let mut answer = run::answer(&self.set, &config.multiview(), job, budget)?;
+        let unseen = [
+            (true, NOT_FITTED),
+            (config.heat_maps > 0, NO_HEAT_MAP),
+            (config.certify != Certify::Off, NO_CERTIFICATE),
+        ];
+        let notes = unseen.into_iter().filter(|(applies, _)| *applies);
+        answer.artifacts.extend(notes.map(|(_, note)| Artifact::Note(note.to_owned())));
+        Ok(answer)
     }
 }
 
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> RerankError {
-    RerankError::Model { stage: "derive", source: Box::new(error) }
+impl Method for TmmReranker {
+    type Config = TmmConfig;
+
+    fn model(&self) -> &Model {
+        self.set.model()
+    }
+
+    fn views(&self) -> &[TmmView] {
+        self.set.views()
+    }
+
+    fn applied(&self, config: &TmmConfig) -> AppliedRanking {
+        AppliedRanking { name: NAME.to_owned(), summary: summary(config, 1 + self.set.views().len()) }
+    }
+
+    fn unexplained(config: &TmmConfig) -> TmmConfig {
+        TmmConfig { heat_maps: 0, certify: Certify::Off, ..config.clone() }
+    }
+
+    fn score(run: &mut QueryRun<'_, Self>, scores: &mut Vec<f32>) -> Result<(), Halt> {
+        match run.config.mode {
+            Some(Mode::Shared) => run.shared(scores),
+            Some(Mode::Cascade) => run.cascade(scores),
+            // Without a mode another method runs.
+            Some(Mode::Exact) | None => run.exact(run.job.candidates, scores),
+        }
+    }
+}
+
+/// One line on what these settings do; `views` are those kept, the clean one included.
+fn summary(config: &TmmConfig, views: usize) -> String {
+    let score = match config.score {
+        ScoreKind::LogProbability => "log-probability",
+        ScoreKind::Logit => "logit",
+        ScoreKind::Margin => "margin",
+    };
+    let trigger = match config.trigger {
+        TriggerKind::PerQuery => "a trigger fitted to the query",
+        TriggerKind::Global => "the collection's trigger",
+        TriggerKind::FixedPatch => "a fixed patch",
+        TriggerKind::VariablePatch => "a patch fitted to the query",
+        TriggerKind::Random => "a random trigger",
+    };
+    let layer = config.layer.map_or(String::new(), |layer| format!(", with {} tuned", layer.name()));
+    let exact = format!("{score} of a dummy class fitted to the query, each candidate with {trigger}{layer}");
+    let shared = match views {
+        1 => format!("{score} of a dummy class fitted to the query, on stored rows"),
+        _ => format!("{score} of dummy classes fitted to the query, on stored rows of {views} views"),
+    };
+    match config.mode {
+        Some(Mode::Exact) | None => exact,
+        Some(Mode::Shared) => shared,
+        Some(Mode::Cascade) => format!("{shared}; the best {} again: {exact}", config.cascade),
+    }
 }
 
 #[cfg(test)]

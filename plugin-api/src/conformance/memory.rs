@@ -2,8 +2,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 
-use super::whitening::Whitening;
-use crate::{ExemplarId, ExemplarSource, FeatureRows, Image, LabelId, SourceError, View};
+use crate::{ExemplarId, ExemplarSource, FeatureRows, Image, LabelId, SourceError, View, Whitening};
 
 /// One exemplar of a [`MemorySource`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub struct MemorySource {
     labels: Vec<Option<LabelId>>,
     label_names: Vec<String>,
     views: BTreeMap<String, MemoryView>,
-    generation: Option<u64>,
+    state: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -48,7 +47,7 @@ impl MemorySource {
             labels: Vec::with_capacity(exemplars.len()),
             label_names: Vec::new(),
             views: BTreeMap::new(),
-            generation: None,
+            state: None,
         };
         for MemoryExemplar { image, label } in exemplars {
             source.images.push(image);
@@ -67,7 +66,7 @@ impl MemorySource {
         if rows.len() != self.images.len() {
             return Err(MemoryError::RowCount { found: rows.len(), exemplars: self.images.len() });
         }
-        let whitening = Whitening::fit(rows.dimension(), rows.values().chunks_exact(rows.dimension()));
+        let whitening = Whitening::fit(&rows).ok();
         self.views.insert(name.to_owned(), MemoryView { rows, whitening });
         Ok(self)
     }
@@ -75,8 +74,8 @@ impl MemorySource {
     /// The same source, which tells rerankers that this is its state, so that they may keep what they compute of it. A
     /// source that differs must have another number.
     #[must_use]
-    pub fn with_generation(mut self, generation: u64) -> Self {
-        self.generation = Some(generation);
+    pub fn with_state_number(mut self, state: u64) -> Self {
+        self.state = Some(state);
         self
     }
 
@@ -159,17 +158,11 @@ impl ExemplarSource for MemorySource {
     fn whiten(&self, view: &str, rows: &FeatureRows) -> Result<FeatureRows, SourceError> {
         let view = self.view(view)?;
         let whitening = view.whitening.as_ref().ok_or(SourceError::Whitening { rows: self.len() })?;
-        let dimension = view.rows.dimension();
-        if rows.dimension() != dimension {
-            let error = MemoryError::Dimension { found: rows.dimension(), expected: dimension };
-            return Err(SourceError::Storage(Box::new(error)));
-        }
-        let values = rows.rows().flat_map(|row| whitening.whiten(row)).collect();
-        FeatureRows::new(dimension, values).map_err(|error| SourceError::Storage(Box::new(error)))
+        whitening.whiten(rows)
     }
 
-    fn generation(&self) -> Option<u64> {
-        self.generation
+    fn state_number(&self) -> Option<u64> {
+        self.state
     }
 }
 
@@ -192,13 +185,6 @@ pub enum MemoryError {
         /// Exemplars there are.
         exemplars: usize,
     },
-    /// Rows to be whitened have another dimension than the view.
-    Dimension {
-        /// Values in a row given.
-        found: usize,
-        /// Values in a row of the view.
-        expected: usize,
-    },
     /// There are more exemplars than ids.
     TooMany {
         /// Exemplars given.
@@ -211,9 +197,6 @@ impl fmt::Display for MemoryError {
         match self {
             Self::RowCount { found, exemplars } => {
                 write!(f, "{found} rows for {exemplars} exemplars; give one row per exemplar")
-            }
-            Self::Dimension { found, expected } => {
-                write!(f, "rows of {found} values cannot be whitened, the view has {expected}")
             }
             Self::TooMany { found } => {
                 write!(f, "{found} exemplars, a collection holds at most {}", u32::MAX)

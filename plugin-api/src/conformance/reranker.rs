@@ -215,6 +215,12 @@ fn run(
     if found > candidates || (found == candidates) != (completion == Completion::Complete) {
         return Err(Violation::ScoreCount { case, found, candidates, completion });
     }
+    if let Some(stage) = result.ambiguous_scores().or_else(|| result.ambiguous_timings()) {
+        return Err(Violation::Stage { case, stage });
+    }
+    if result.ranking.name.is_empty() || result.ranking.summary.is_empty() {
+        return Err(Violation::Unnamed { case });
+    }
     match job.candidates.iter().zip(&result.scores).find(|(_, score)| !score.is_finite()) {
         Some((&id, &score)) => Err(Violation::NotFinite { case, id, score }),
         None => Ok(result),

@@ -63,7 +63,10 @@ fn a_memory_source_refuses_rows_that_do_not_fit() {
         MemorySource::new(vec![], FeatureRows::new(1, vec![0.0]).unwrap()).unwrap_err(),
         MemoryError::RowCount { found: 1, exemplars: 0 }
     );
-    assert!(matches!(source().whiten(View::CLEAN, &FeatureRows::empty(3)), Err(SourceError::Storage(_))));
+    assert!(matches!(
+        source().whiten(View::CLEAN, &FeatureRows::empty(3)),
+        Err(SourceError::Dimension { found: 3, expected: 2 })
+    ));
     let empty = MemorySource::new(vec![], FeatureRows::empty(2)).unwrap();
     assert!(matches!(
         empty.whiten(View::CLEAN, &FeatureRows::empty(2)),

@@ -105,6 +105,18 @@ pub enum Violation {
         /// Its score before.
         expected: f32,
     },
+    /// A stage has the word of another, or one that belongs to the host.
+    Stage {
+        /// The situation.
+        case: &'static str,
+        /// The word.
+        stage: &'static str,
+    },
+    /// The scores do not say what made them: the name or the summary is empty.
+    Unnamed {
+        /// The situation.
+        case: &'static str,
+    },
     /// Something was accepted that must be refused.
     Accepted {
         /// The situation.
@@ -142,6 +154,8 @@ impl fmt::Display for Violation {
             | Self::NotFinite { case, .. }
             | Self::Ended { case, .. }
             | Self::ScoreChanged { case, .. }
+            | Self::Stage { case, .. }
+            | Self::Unnamed { case }
             | Self::Accepted { case }
             | Self::Refusal { case, .. }
             | Self::Panicked { case } => write!(f, "{case}: {}", self.fault()),
@@ -178,6 +192,10 @@ impl Violation {
             Self::ScoreChanged { id, found, expected, .. } => {
                 format!("candidate {id} scored {found} after {expected}; equal jobs must give equal scores")
             }
+            Self::Stage { stage, .. } => {
+                format!("a second stage is called {stage}, or the host's own; give every stage its word")
+            }
+            Self::Unnamed { .. } => "the scores do not say what made them; fill in `ranking`".to_owned(),
             Self::Accepted { .. } => "accepted, it must be refused".to_owned(),
             Self::Refusal { expected, .. } => format!("refused, but not as {expected}"),
             Self::Panicked { .. } => "panicked".to_owned(),
@@ -199,6 +217,8 @@ impl Error for Violation {
             | Self::NotFinite { .. }
             | Self::Ended { .. }
             | Self::ScoreChanged { .. }
+            | Self::Stage { .. }
+            | Self::Unnamed { .. }
             | Self::Accepted { .. }
             | Self::Panicked { .. } => None,
         }

@@ -10,15 +10,15 @@ const SIGNIFICANT: f64 = 0.05;
 
 /// A sentence or two about each thing that was measured.
 pub(crate) fn conclusions(scores: &[RankingScore]) -> Vec<String> {
-    let tmm = scores.iter().find(|score| score.ranking == Ranking::Tmm);
-    let plain: Vec<&RankingScore> = scores.iter().filter(|score| score.ranking != Ranking::Tmm).collect();
+    let is_plain = |score: &&RankingScore| matches!(score.ranking, Ranking::Metric(_));
+    let plain: Vec<&RankingScore> = scores.iter().filter(is_plain).collect();
     let Some(best) = plain.iter().max_by_key(|score| score.disturbed.found()) else {
         return Vec::new();
     };
     let mut sentences = vec![plain_sentence(&plain, best)];
-    if let Some(tmm) = tmm {
-        sentences.push(tmm_sentence(tmm, best));
-        sentences.extend(alikeness_sentence(tmm, &plain));
+    for reranked in scores.iter().filter(|score| !is_plain(score)) {
+        sentences.push(rerank_sentence(reranked, best));
+        sentences.extend(alikeness_sentence(reranked, &plain));
     }
     sentences
 }
@@ -43,21 +43,21 @@ fn plain_sentence(plain: &[&RankingScore], best: &RankingScore) -> String {
     format!("Of {asked} disturbed queries, {names} {very} {found}, the most of the plain metrics ({others}).")
 }
 
-fn tmm_sentence(tmm: &RankingScore, best: &RankingScore) -> String {
-    let (found, by_best) = (tmm.disturbed.found(), best.disturbed.found());
+fn rerank_sentence(reranked: &RankingScore, best: &RankingScore) -> String {
+    let (found, by_best) = (reranked.disturbed.found(), best.disturbed.found());
     let order = match found.cmp(&by_best) {
         std::cmp::Ordering::Less => "behind",
         std::cmp::Ordering::Equal => "level with",
         std::cmp::Ordering::Greater => "ahead of",
     };
-    let chance = sign_test(&tmm.disturbed.very_first, &best.disturbed.very_first);
+    let chance = sign_test(&reranked.disturbed.very_first, &best.disturbed.very_first);
     let weight = if chance < SIGNIFICANT {
         format!("more than chance would explain (sign test, p = {chance:.3})")
     } else {
         format!("which so few queries cannot tell from chance (sign test, p = {chance:.2})")
     };
-    let clean = (tmm.clean.found(), tmm.clean.very_first.len());
-    let times = tmm.median_seconds() / best.median_seconds().max(1e-9);
+    let clean = (reranked.clean.found(), reranked.clean.very_first.len());
+    let times = reranked.median_seconds() / best.median_seconds().max(1e-9);
     let cost = if times >= 1.5 {
         #[expect(clippy::cast_sign_loss, reason = "at least 1.5 here")]
         let times = times.round() as u64;
@@ -66,20 +66,19 @@ fn tmm_sentence(tmm: &RankingScore, best: &RankingScore) -> String {
         format!("about as long as {}", best.ranking)
     };
     format!(
-        "tmm did so for {found}, {order} {} with {by_best}, {weight}; of the clean queries it kept {} of {} first. It \
+        "{} did so for {found}, {order} {} with {by_best}, {weight}; of the clean queries it kept {} of {} first. It \
          takes {cost}.",
-        best.ranking, clean.0, clean.1
+        reranked.ranking, best.ranking, clean.0, clean.1
     )
 }
 
-fn alikeness_sentence(tmm: &RankingScore, plain: &[&RankingScore]) -> Option<String> {
+fn alikeness_sentence(reranked: &RankingScore, plain: &[&RankingScore]) -> Option<String> {
     let share = |score: &RankingScore| score.both_same_class().get();
     let best = plain.iter().max_by(|a, b| share(a).unwrap_or(0.0).total_cmp(&share(b).unwrap_or(0.0)))?;
-    let (of_tmm, of_best) = (100.0 * share(tmm)?, 100.0 * share(best)?);
+    let (of_it, of_best) = (100.0 * share(reranked)?, 100.0 * share(best)?);
     Some(format!(
-        "Among the neighbours beside the glyph itself, {of_tmm:.0} % of tmm's and {of_best:.0} % of {}'s are the same \
-         sign.",
-        best.ranking
+        "Among the neighbours beside the glyph itself, {of_it:.0} % of {}'s and {of_best:.0} % of {}'s are the same sign.",
+        reranked.ranking, best.ranking
     ))
 }
 

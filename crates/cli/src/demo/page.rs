@@ -31,8 +31,8 @@ pub(crate) fn page(report: &DemoReport, [clean, disturbed]: [Vec<Card>; 2], coll
         ("collection".to_owned(), format!("{}, durability {}", collection.name(), collection.durability())),
         ("timings".to_owned(), report.timing_line()),
         (
-            "tmm".to_owned(),
-            format!("default settings, shortlist of {DEFAULT_CANDIDATES} by whitened, query seed 0"),
+            "multiview, tmm".to_owned(),
+            format!("tmm in the mode exact, shortlist of {DEFAULT_CANDIDATES} by whitened, query seed 0"),
         ),
         (
             "command".to_owned(),
@@ -44,7 +44,7 @@ pub(crate) fn page(report: &DemoReport, [clean, disturbed]: [Vec<Card>; 2], coll
         title: "Which neighbours survive noise?".to_owned(),
         lead: vec![format!(
             "{} hand-drawn-like signs were stored in an image database. Then the database was asked for the neighbours \
-             of {} of them as they are, and of {} others after a disturbance, by four rankings each.",
+             of {} of them as they are, and of {} others after a disturbance, by five rankings each.",
             grouped(report.glyphs),
             report.queries,
             report.queries

@@ -139,15 +139,15 @@ impl DemoReport {
         let copies = match TmmConfig::default().positives {
             0 => String::new(),
             copies => format!(
-                " tmm fits itself to the query with {copies} copies of it in another light, noisy, shifted, blurred \
-                 or sharpened, so such disturbances do not come as a surprise to it."
+                " multiview and tmm see {copies} copies of the query in another light, noisy, shifted, blurred or \
+                 sharpened, so such disturbances do not come as a surprise to them."
             ),
         };
         format!(
             "Itself first: how often the glyph that the query was made from came first. Same sign and factor \
              distance: of the {JUDGED} nearest other glyphs, the share of the same class, and how differently those \
              were drawn (slant, stroke, rotation, shift, scale, levels; 0 is alike, 1 opposite). Time: the median \
-             over {} glyphs; tmm scores a shortlist of {}.{copies}",
+             over {} glyphs; multiview and tmm score a shortlist of {}.{copies}",
             grouped(self.glyphs),
             DEFAULT_CANDIDATES.min(self.glyphs as usize)
         )

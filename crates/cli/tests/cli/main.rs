@@ -76,7 +76,8 @@ fn every_ranking_is_printed_and_shown_on_a_page_that_needs_no_other_file() {
     let tmm =
         ["--set", "mode=exact", "--set", "trigger_steps=2", "--set", "background=16", "--set", "epochs=1"];
     let search = ["search", &db, "glyphs:1:7", "--disturb", "rotate=10", "--hits", "4", "--shortlist", "12"];
-    let report = json(&[&search[..], &tmm, &["--html", &page]].concat());
+    let rank = ["--rank", "all,tmm"];
+    let report = json(&[&search[..], &rank, &tmm, &["--html", &page]].concat());
 
     let names: Vec<&str> = report["rankings"]
         .as_array()
@@ -84,12 +85,14 @@ fn every_ranking_is_printed_and_shown_on_a_page_that_needs_no_other_file() {
         .iter()
         .map(|ranking| ranking["ranking"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["l2", "cosine", "whitened", "tmm"]);
+    assert_eq!(names, ["l2", "cosine", "whitened", "multiview", "tmm"]);
     for ranking in report["rankings"].as_array().unwrap() {
         assert_eq!(ranking["hits"].as_array().unwrap().len(), 4);
     }
-    assert_eq!(report["rankings"][3]["status"], "applied");
-    assert!(report["rankings"][3]["hits"][0]["shortlist_rank"].as_u64().unwrap() >= 1);
+    for reranked in [3, 4] {
+        assert_eq!(report["rankings"][reranked]["status"], "applied");
+        assert!(report["rankings"][reranked]["hits"][0]["shortlist_rank"].as_u64().unwrap() >= 1);
+    }
 
     let html = fs::read_to_string(page).unwrap();
     // The query, the query before its disturbance, and the neighbours, beside the trigger.

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 
 use lookalike_plugin_api::{
-    Artifact, ExemplarId, RankingStatus, RerankScores, StageScores, StageTiming, order_by_score,
+    AppliedRanking, Artifact, ExemplarId, RankingStatus, RerankScores, StageScores, StageTiming,
+    order_by_score,
 };
 use roaring::RoaringBitmap;
 
 /// The outcome of the second stage: scores in ranking order, best first.
 pub(super) struct Reranked {
     pub(super) status: RankingStatus,
+    /// What made the scores; `None` where there are none.
+    pub(super) ranking: Option<AppliedRanking>,
     pub(super) ranked: Vec<(ExemplarId, f32)>,
     /// What went into the scores, stage by stage.
     stages: Vec<StageScores>,
@@ -24,6 +27,7 @@ impl Reranked {
     pub(super) fn skipped() -> Self {
         Self {
             status: RankingStatus::Skipped,
+            ranking: None,
             ranked: Vec::new(),
             stages: Vec::new(),
             timings: Vec::new(),
@@ -37,7 +41,11 @@ impl Reranked {
 
     /// Orders a reranker's scores, after checking that it kept its contract.
     pub(super) fn of(candidates: &[ExemplarId], outcome: RerankScores) -> Self {
-        let RerankScores { scores, completion, mut stages, timings, artifacts } = outcome;
+        // A time that comes twice is added up; scores of two stages cannot be told apart.
+        if let Some(stage) = outcome.ambiguous_scores() {
+            return Self::fallback(format!("two stages have scores under the word \"{stage}\""));
+        }
+        let RerankScores { ranking, scores, completion, mut stages, timings, artifacts } = outcome;
         if scores.len() > candidates.len() {
             return Self::fallback(format!("{} scores for {} candidates", scores.len(), candidates.len()));
         }
@@ -57,7 +65,7 @@ impl Reranked {
         };
         let mut ranked: Vec<(ExemplarId, f32)> = candidates.iter().copied().zip(scores).collect();
         order_by_score(&mut ranked);
-        Self { status, ranked, stages, timings, artifacts }
+        Self { status, ranking: Some(ranking), ranked, stages, timings, artifacts }
     }
 
     /// The stages that went into the score, in their order, with what each thought of `chosen` ones.

@@ -1,4 +1,8 @@
-use lookalike_plugin_api::{Budget, View};
+use std::time::Duration;
+
+use lookalike_plugin_api::{
+    AppliedRanking, Budget, Embedder as _, RankingStatus, RerankScores, StageScores, View,
+};
 
 use super::*;
 use crate::toy::{self, Toy, ToyViews};
@@ -123,16 +127,85 @@ fn stages_of_a_reranker_stand_between_shortlist_and_score() {
 
 #[test]
 fn a_stage_with_a_score_that_is_none_falls_back_to_the_shortlist() {
-    let stages = vec![lookalike_plugin_api::StageScores { stage: "first", scores: vec![(4, f32::NAN)] }];
-    let completion = Completion::Complete;
-    let outcome = lookalike_plugin_api::RerankScores {
-        scores: vec![1.0],
-        completion,
-        stages,
-        timings: Vec::new(),
-        artifacts: Vec::new(),
-    };
-    let reranked = Reranked::of(&[4], outcome);
     let reason = "the score of exemplar 4 in stage first is not finite".to_owned();
-    assert_eq!(reranked.status, lookalike_plugin_api::RankingStatus::Fallback { reason });
+    assert_eq!(status_of(&[("first", f32::NAN)]), RankingStatus::Fallback { reason });
+}
+
+/// What becomes of an outcome with these stages.
+fn status_of(stages: &[(&'static str, f32)]) -> RankingStatus {
+    let stages = stages.iter().map(|(stage, score)| StageScores { stage, scores: vec![(4, *score)] });
+    let ranking = AppliedRanking { name: "toy".to_owned(), summary: "a toy".to_owned() };
+    let scores = RerankScores::new(ranking, vec![1.0], Completion::Complete);
+    Reranked::of(&[4], RerankScores { stages: stages.collect(), ..scores }).status
+}
+
+#[test]
+fn scores_of_two_stages_under_one_word_fall_back_to_the_shortlist() {
+    for stages in [&[("first", 1.0), ("first", 2.0)][..], &[("shortlist", 1.0)], &[("score", 1.0)]] {
+        let RankingStatus::Fallback { reason } = status_of(stages) else { panic!("{stages:?}") };
+        assert!(reason.contains("two stages") && reason.contains(stages[0].0), "{reason}");
+    }
+    assert_eq!(status_of(&[("first", 1.0), ("second", 2.0)]), RankingStatus::Applied);
+}
+
+#[test]
+fn times_under_one_word_are_added_up() {
+    let time = |stage, steps| StageTiming { stage, elapsed: Duration::from_millis(steps), steps };
+    let mut watch = Stopwatch { timings: vec![time("embed", 0)] };
+    watch.add(&[time("score", 2), time("embed", 5), time("score", 3)]);
+    assert_eq!(watch.timings, [time("embed", 5), time("score", 5)]);
+}
+
+#[test]
+fn several_rankings_of_a_query_decode_and_embed_it_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, reranker) = (Toy::new(1), Arc::new(ToyViews::new("toy", &[("dim", 1), ("dark", 2)])));
+    let collection = toy::with_rerankers(folder.path(), &model, &[Arc::clone(&reranker)]).unwrap();
+    toy::ingest(&collection, 0..30);
+    let (embedded, derived) = (model.embedded(), reranker.derived());
+    let query = query(3, &[]);
+    let by = |metric, views: &[&str], rerank| Ranking {
+        metric,
+        views: views.iter().map(|view| (*view).to_owned()).collect(),
+        rerank,
+    };
+    let rankings = [
+        by(Metric::L2, &[], None),
+        by(Metric::Whitened, &["clean", "dim"], None),
+        by(Metric::Whitened, &["dim"], Some(Rerank { candidates: Candidates::All, ..Rerank::new("toy") })),
+    ];
+    let answers = collection.search_rankings(&query, &rankings).unwrap();
+    assert_eq!((model.embedded() - embedded, reranker.derived() - derived), (1, 1));
+    for (answer, ranking) in answers.iter().zip(&rankings) {
+        let Ranking { metric, views, rerank } = ranking.clone();
+        let alone = collection.search(&Query { metric, views, rerank, ..query.clone() }).unwrap();
+        assert_eq!((&answer.hits, &answer.ranking), (&alone.hits, &alone.ranking));
+        let words: Vec<_> = answer.timings.iter().map(|timing| timing.stage).collect();
+        assert_eq!(words, ["decode", "embed", "shortlist", "respond"]);
+        assert_eq!(answer.query_row, model.embed(&[toy::scattered(3)]).unwrap().row(0));
+    }
+    let said: Vec<(&str, &str)> =
+        answers.iter().map(|a| (a.ranking.name.as_str(), a.ranking.summary.as_str())).collect();
+    assert_eq!(
+        said,
+        [
+            ("l2", "Euclidean distance of raw features"),
+            ("whitened(clean+dim)", "cosine of features, centred and whitened, summed over 2 views"),
+            ("toy", "squares samples"),
+        ]
+    );
+}
+
+#[test]
+fn a_ranking_that_cannot_be_had_refuses_all_before_the_image_is_embedded() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Toy::new(1);
+    let collection = toy::collection(folder.path(), "main", &model);
+    toy::ingest(&collection, 0..5);
+    let before = model.embedded();
+    let views = vec!["x-ray".to_owned()];
+    let rankings = [Ranking::default(), Ranking { views, ..Ranking::default() }];
+    let error = collection.search_rankings(&query(1, &[]), &rankings).unwrap_err();
+    assert!(matches!(error, SearchError::UnknownView { .. }), "{error}");
+    assert_eq!(model.embedded(), before);
 }

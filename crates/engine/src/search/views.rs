@@ -1,29 +1,29 @@
 //! Which views a query is compared in, its rows there, and the shortlist that comes of it.
 
-use lookalike_plugin_api::{Completion, ExemplarId, Image, View};
-use roaring::RoaringBitmap;
+use lookalike_plugin_api::{AppliedRanking, Completion, ExemplarId, Image, QueryRows, View};
 
-use super::SearchError;
+use super::{Asked, SearchError};
 use crate::generation::Generation;
 use crate::kept_view::KeptView;
 use crate::metric::Metric;
-use crate::query::Query;
+use crate::query::{Query, Ranking};
 use crate::shortlist::{QueryRow, shortlist};
 
-/// What ranked the shortlist.
-pub(super) struct Ranking {
+/// The candidates of a ranking with their scores, best first, and what ranked them.
+pub(super) struct Shortlist {
     pub(super) metric: Metric,
     /// The metric, with the views unless it is the clean one alone.
-    pub(super) name: String,
+    pub(super) ranking: AppliedRanking,
+    pub(super) candidates: Vec<(ExemplarId, f32)>,
 }
 
-/// The views that a query names, as far as its metric and the collection can serve them.
+/// The views that a ranking names, as far as its metric and the collection can serve them.
 pub(super) fn views_of<'a>(
-    query: &Query,
+    ranking: &Ranking,
     generation: &'a Generation,
 ) -> Result<Vec<&'a KeptView>, SearchError> {
     let clean = [View::CLEAN.to_owned()];
-    let names = if query.views.is_empty() { &clean[..] } else { &query.views };
+    let names = if ranking.views.is_empty() { &clean[..] } else { &ranking.views };
     let mut views = Vec::with_capacity(names.len());
     for (place, name) in names.iter().enumerate() {
         let view = generation.view(name).ok_or_else(|| {
@@ -35,8 +35,8 @@ pub(super) fn views_of<'a>(
         }
         views.push(view);
     }
-    if query.metric != Metric::Whitened && !is_clean(&views) {
-        return Err(SearchError::ViewMetric { metric: query.metric, views: names.join(", ") });
+    if ranking.metric != Metric::Whitened && !is_clean(&views) {
+        return Err(SearchError::ViewMetric { metric: ranking.metric, views: names.join(", ") });
     }
     // Without its clean row an exemplar is not found at all until a rebuild makes it: that is no matter of views.
     let incomplete = views.iter().find(|view| view.name() != View::CLEAN && !view.missing().is_empty());
@@ -54,19 +54,12 @@ fn is_clean(views: &[&KeptView]) -> bool {
     matches!(views, [view] if view.name() == View::CLEAN)
 }
 
-/// The query's row in the clean view, and those in `views`.
-pub(super) struct QueryRows<'a> {
-    clean: QueryRow<'a>,
-    /// In the views that the shortlist compares in; empty when that is the clean one alone.
-    asked: Vec<QueryRow<'a>>,
-}
-
-/// Stage `embed`, of a query.
-pub(super) fn query_rows<'a>(
-    generation: &'a Generation,
-    views: &[&'a KeptView],
+/// Stage `embed`, of a query: its row in the clean view, and those in `views`.
+pub(super) fn query_rows(
+    generation: &Generation,
+    views: &[&KeptView],
     image: &Image,
-) -> Result<QueryRows<'a>, SearchError> {
+) -> Result<QueryRows, SearchError> {
     let images = std::slice::from_ref(image);
     let expected = generation.clean().dimension();
     let made = generation.model().embed(images)?;
@@ -74,45 +67,57 @@ pub(super) fn query_rows<'a>(
         let (found_rows, found) = (made.len(), made.dimension());
         return Err(SearchError::Row { found_rows, found, expected });
     }
-    let row = made.into_values();
-    let clean = |row| QueryRow { view: generation.clean_view(), row };
-    if is_clean(views) {
-        return Ok(QueryRows { clean: clean(row), asked: Vec::new() });
-    }
-    let mut asked = Vec::with_capacity(views.len());
+    let mut rows = QueryRows::default().with(View::CLEAN, made.into_values());
     for view in views {
         let declared = generation.served().views().iter().find(|declared| declared.kept() == view.kept());
-        let row = match declared {
-            Some(declared) => declared.derive(images, expected)?.into_values(),
-            None => row.clone(),
-        };
-        asked.push(QueryRow { view, row });
+        if let Some(declared) = declared.filter(|_| rows.get(view.name()).is_none()) {
+            rows = rows.with(view.name(), declared.derive(images, expected)?.into_values());
+        }
     }
-    Ok(QueryRows { clean: clean(row), asked })
+    Ok(rows)
 }
 
 /// The shortlist, by cosine in the clean view where whitening is not possible yet. Fitting a whitening ends with the
 /// query's budget.
 pub(super) fn ranked(
-    generation: &Generation,
-    rows: &QueryRows<'_>,
     query: &Query,
-    matched: &RoaringBitmap,
+    ranking: &Ranking,
+    asked: &Asked,
     depth: usize,
-) -> Result<(Ranking, Vec<(ExemplarId, f32)>), Completion> {
-    let (metric, budget) = (query.metric, query.budget.without_step_limit());
-    let clean = std::slice::from_ref(&rows.clean);
-    let asked = if rows.asked.is_empty() { clean } else { &rows.asked };
-    if let Some(found) = shortlist(generation, asked, metric, matched, depth, &budget)? {
-        let names: Vec<&str> = rows.asked.iter().map(|row| row.view.name()).collect();
-        let name = if names.is_empty() {
-            metric.name().to_owned()
-        } else {
-            format!("{metric}({})", names.join("+"))
+) -> Result<Shortlist, SearchError> {
+    let (metric, budget) = (ranking.metric, query.budget.without_step_limit());
+    let state = &asked.generation;
+    let views = views_of(ranking, state)?;
+    let best = |metric: Metric, views: &[&KeptView]| {
+        let row = |view: &&KeptView| {
+            let row = asked.rows.get(view.name())?.to_vec();
+            Some(QueryRow { view: state.view(view.name())?, row })
         };
-        return Ok((Ranking { metric, name }, found));
+        let rows: Vec<QueryRow<'_>> = views.iter().filter_map(row).collect();
+        shortlist(state, &rows, metric, &asked.matched, depth, &budget).map_err(SearchError::Stopped)
+    };
+    if let Some(candidates) = best(metric, &views)? {
+        return Ok(Shortlist { metric, ranking: applied(metric, &views), candidates });
     }
-    let metric = Metric::Cosine;
-    let found = shortlist(generation, clean, metric, matched, depth, &budget)?.unwrap_or_default();
-    Ok((Ranking { metric, name: metric.name().to_owned() }, found))
+    let (metric, clean) = (Metric::Cosine, [state.clean_view()]);
+    let candidates = best(metric, &clean)?.unwrap_or_default();
+    Ok(Shortlist { metric, ranking: applied(metric, &clean), candidates })
+}
+
+fn applied(metric: Metric, views: &[&KeptView]) -> AppliedRanking {
+    let (name, summary) = (metric.name().to_owned(), metric.summary().to_owned());
+    if is_clean(views) {
+        return AppliedRanking { name, summary };
+    }
+    let names: Vec<&str> = views.iter().map(|view| view.name()).collect();
+    let summary = match names.as_slice() {
+        [view] => format!("{summary}, in the view {view}"),
+        _ => format!("{summary}, summed over {} views", names.len()),
+    };
+    AppliedRanking { name: format!("{name}({})", names.join("+")), summary }
+}
+
+/// What a search is told when its budget is gone before there is a shortlist.
+pub(super) fn not_stopped(ended: Option<Completion>) -> Result<(), SearchError> {
+    ended.map_or(Ok(()), |completion| Err(SearchError::Stopped(completion)))
 }

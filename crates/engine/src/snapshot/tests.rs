@@ -127,7 +127,7 @@ fn what_a_source_cannot_answer_it_says() {
     }
     let long = FeatureRows::new(5, vec![1.0; 5]).unwrap();
     let error = snapshot.whiten("dim", &long).unwrap_err();
-    assert!(matches!(error, SourceError::Storage(_)), "{error}");
+    assert!(matches!(error, SourceError::Dimension { .. }), "{error}");
     assert!(snapshot.project("dim", Space::Raw, &long, &[12]).is_err());
 }
 
@@ -137,9 +137,9 @@ fn every_state_has_a_number_of_its_own() {
     let collection = collection(folder.path());
     let empty = snapshot(&collection);
     toy::ingest(&collection, 0..1);
-    assert_ne!(empty.generation(), snapshot(&collection).generation());
-    assert_eq!(snapshot(&collection).generation(), snapshot(&collection).generation());
+    assert_ne!(empty.state_number(), snapshot(&collection).state_number());
+    assert_eq!(snapshot(&collection).state_number(), snapshot(&collection).state_number());
     let other = tempfile::tempdir().unwrap();
     let other = self::collection(other.path());
-    assert_ne!(empty.generation(), snapshot(&other).generation());
+    assert_ne!(empty.state_number(), snapshot(&other).state_number());
 }

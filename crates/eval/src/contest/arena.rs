@@ -8,7 +8,7 @@ use lookalike_engine::{
     Collection, Database, IngestItem, ItemImage, MAX_DECLARED_VIEWS, SHRINK, Snapshot, StoreConfig,
 };
 use lookalike_plugin_api::{
-    Budget, ExemplarId, ExemplarSource, FeatureRows, Image, RerankJob, Reranker, View,
+    Budget, ExemplarId, ExemplarSource, FeatureRows, Image, QueryRows, RerankJob, Reranker, View,
 };
 use lookalike_tmm::{TmmConfig, TmmReranker, TmmView, disturbed_copies};
 use lookalike_vision::{Layer, Model, Pixels};
@@ -421,6 +421,7 @@ impl SeedArena {
         let job = RerankJob {
             query: image,
             query_label: None,
+            query_rows: &QueryRows::default(),
             candidates: &self.ids,
             source: &self.snapshot,
             parameters: &parameters,
@@ -428,7 +429,7 @@ impl SeedArena {
         };
         let failed = |source| EvalError::Rerank { contestant: contestant.to_owned(), source };
         let scores = fighter.reranker.rerank(&job, &Budget::unlimited()).map_err(failed)?.scores;
-        let is_cascade = fighter.config.mode == lookalike_tmm::Mode::Cascade;
+        let is_cascade = fighter.config.mode == Some(lookalike_tmm::Mode::Cascade);
         debug_assert!(is_cascade || scores.len() == self.ids.len(), "an unlimited budget scores all");
         Ok(scores)
     }

@@ -14,7 +14,7 @@ pub struct TmmWay {
     /// Views beside the clean one; none for the mode `exact`.
     #[serde(default)]
     pub views: Vec<ViewRecipe>,
-    /// Settings by the names that requests use.
+    /// Settings by the names that requests use. In the mode `views`, or without one, multiview ranks.
     #[serde(default)]
     pub parameters: BTreeMap<String, Setting>,
     /// Whether each exemplar's mean score over other queries is taken off: what is left is how much more readily it
@@ -55,7 +55,12 @@ impl TmmWay {
             Setting::Number(number) => ParameterValue::Number(*number),
             Setting::Text(text) => ParameterValue::Text(text.clone()),
         };
-        Parameters(self.parameters.iter().map(|(name, setting)| (name.clone(), value(setting))).collect())
+        // Written by earlier versions, where it named the settings that are taken without it.
+        let is_base = |name: &str, setting: &Setting| {
+            name == "preset" && *setting == Setting::Text("default".to_owned())
+        };
+        let given = self.parameters.iter().filter(|(name, setting)| !is_base(name, setting));
+        Parameters(given.map(|(name, setting)| (name.clone(), value(setting))).collect())
     }
 
     /// The settings in full.
@@ -83,9 +88,9 @@ impl TmmWay {
         let layer = if config.layer.is_some() { 3 * 2 * config.epochs * background } else { 0 };
         let through = |candidates: usize| search + 2 * copies + background + layer + candidates;
         match config.mode {
-            Mode::Shared | Mode::Views => stored,
-            Mode::Exact => through(exemplars),
-            Mode::Cascade => stored + through(config.cascade.min(exemplars)),
+            Some(Mode::Shared) | None => stored,
+            Some(Mode::Exact) => through(exemplars),
+            Some(Mode::Cascade) => stored + through(config.cascade.min(exemplars)),
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// What the preset `default` is called where it takes part with its own views.
-pub(super) const SHIPPED: &str = "default";
+pub(super) const SHIPPED: &str = "multiview";
 
 /// Most curves of one plot.
 const MOST_CURVES: usize = 8;

@@ -35,8 +35,8 @@ const VALUES: [(&str, &[&str]); 9] = [
 /// query, and a dummy class in the same views.
 pub(super) fn trial(seed: u64, number: usize) -> Contestant {
     match number {
-        0 => Contestant::tmm("views-copies", &KNOWN, &["preset=default", "mode=views", "positives=16"]),
-        1 => Contestant::tmm("tmm", &KNOWN, &["preset=default", "mode=shared", "positives=16"]),
+        0 => Contestant::tmm("views-copies", &KNOWN, &["mode=views", "positives=16"]),
+        1 => Contestant::tmm("tmm", &KNOWN, &["mode=shared", "positives=16"]),
         _ => drawn(seed, number),
     }
 }
@@ -63,8 +63,7 @@ fn drawn(seed: u64, number: usize) -> Contestant {
         "ewc" => mode == "shared" && is_raw,
         _ => mode == "shared",
     };
-    let chosen =
-        drawn.into_iter().filter(|(name, _)| matters(name)).chain([("preset", "default"), ("mode", mode)]);
+    let chosen = drawn.into_iter().filter(|(name, _)| matters(name)).chain([("mode", mode)]);
     let chosen: Vec<String> = chosen.map(|(name, value)| format!("{name}={value}")).collect();
     let chosen: Vec<&str> = chosen.iter().map(String::as_str).collect();
     Contestant::tmm(&format!("trial-{number:03}"), &views, &chosen)

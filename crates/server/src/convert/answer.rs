@@ -11,7 +11,7 @@ pub(crate) fn answer(answer: Answer) -> Result<proto::SearchResponse, Failure> {
         hits: answer.hits.into_iter().map(hit).collect(),
         status: Some(proto::RankingStatus { status: Some(status(answer.status)) }),
         matched: answer.matched,
-        generation: answer.generation,
+        batch: answer.batch,
         metric: metric(answer.metric).into(),
         timings: answer.timings.iter().map(timing).collect(),
         artifacts: answer
@@ -21,6 +21,7 @@ pub(crate) fn answer(answer: Answer) -> Result<proto::SearchResponse, Failure> {
             .filter_map(Result::transpose)
             .collect::<Result<_, _>>()?,
         notes: answer.notes,
+        ranking: Some(proto::AppliedRanking { name: answer.ranking.name, summary: answer.ranking.summary }),
     })
 }
 

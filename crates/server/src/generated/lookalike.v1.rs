@@ -357,9 +357,9 @@ pub struct SearchResponse {
     /// Exemplars that passed the filter.
     #[prost(uint64, tag = "3")]
     pub matched: u64,
-    /// Number of the collection's newest batch that the search saw.
+    /// Number of the collection's newest batch of writes that the search saw.
     #[prost(uint64, tag = "4")]
-    pub generation: u64,
+    pub batch: u64,
     /// Metric that the shortlist stage used: the one asked for, or cosine when the collection is too small to be
     /// whitened; a note says so then.
     #[prost(enumeration = "Metric", tag = "5")]
@@ -373,6 +373,19 @@ pub struct SearchResponse {
     /// Remarks for people.
     #[prost(string, repeated, tag = "8")]
     pub notes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What ordered the hits: the reranker that answered, or the metric.
+    #[prost(message, optional, tag = "9")]
+    pub ranking: ::core::option::Option<AppliedRanking>,
+}
+/// What made the scores of an answer, from the settings that ran.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AppliedRanking {
+    /// The reranker's name, or the metric's; with other views than the clean one, it names them: `whitened(clean+blur)`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// One line for people.
+    #[prost(string, tag = "2")]
+    pub summary: ::prost::alloc::string::String,
 }
 /// One neighbour.
 #[derive(Clone, PartialEq, ::prost::Message)]

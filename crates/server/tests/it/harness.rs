@@ -4,9 +4,9 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use hyper_util::rt::TokioIo;
 use lookalike_engine::plugin_api::{
-    Budget, Completion, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image, ParameterKind,
-    ParameterSpec, ParameterValue, RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, View,
-    ViewId,
+    AppliedRanking, Budget, Completion, Digest, EmbedError, Embedder, FeatureRows, Fingerprint, Image,
+    ParameterKind, ParameterSpec, ParameterValue, RerankError, RerankJob, RerankScores, Reranker,
+    RerankerDescription, View, ViewId,
 };
 use lookalike_engine::{Database, StoreConfig, encode_png};
 use lookalike_server::proto::lookalike_client::LookalikeClient;
@@ -268,7 +268,8 @@ impl Reranker for Brightest {
         }
         let artifacts =
             vec![lookalike_engine::plugin_api::Artifact::Image { name: "query", image: job.query.clone() }];
-        Ok(RerankScores { scores, completion, stages: Vec::new(), timings: Vec::new(), artifacts })
+        let scores = RerankScores::new(AppliedRanking::of(&self.0), scores, completion);
+        Ok(RerankScores { artifacts, ..scores })
     }
 }
 
@@ -298,10 +299,6 @@ impl Reranker for Patient {
         &self.description
     }
 
-    fn derive(&self, view: &View, _images: &[Image]) -> Result<FeatureRows, RerankError> {
-        Err(RerankError::UnknownView { name: view.name.clone() })
-    }
-
     fn rerank(&self, _job: &RerankJob<'_>, budget: &Budget) -> Result<RerankScores, RerankError> {
         self.gate.announce();
         let completion = loop {
@@ -312,12 +309,6 @@ impl Reranker for Patient {
         };
         // A test that is over does not listen any more.
         let _ = self.ended.send(completion);
-        Ok(RerankScores {
-            scores: Vec::new(),
-            completion,
-            stages: Vec::new(),
-            timings: Vec::new(),
-            artifacts: Vec::new(),
-        })
+        Ok(RerankScores::new(AppliedRanking::of(&self.description), Vec::new(), completion))
     }
 }

@@ -60,7 +60,9 @@ async fn an_answer_is_that_of_the_library() {
                 assert_eq!(stage.rank, expected.rank as u64);
             }
         }
-        assert_eq!((found.matched, found.generation), (expected.matched, expected.generation));
+        assert_eq!((found.matched, found.batch), (expected.matched, expected.batch));
+        let ranking = found.ranking.unwrap();
+        assert_eq!((ranking.name, ranking.summary), (expected.ranking.name, expected.ranking.summary));
         assert_eq!(found.notes, expected.notes);
         let stages =
             |timings: &[proto::StageTiming]| timings.iter().map(|t| t.stage.clone()).collect::<Vec<_>>();

@@ -11,11 +11,9 @@ pub enum Mode {
     Shared,
     /// `Shared` over all candidates, then `Exact` on the best of them.
     Cascade,
-    /// Whitened cosine in the clean view and each of the others, summed, without any fitting.
-    Views,
 }
 
-words!(Mode { Exact => "exact", Shared => "shared", Cascade => "cascade", Views => "views" });
+words!(Mode { Exact => "exact", Shared => "shared", Cascade => "cascade" });
 
 /// Where the search for a query's trigger begins, see [`TriggerStart`](crate::TriggerStart).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,17 +39,6 @@ pub enum Certify {
 }
 
 words!(Certify { Off => "off", Bound => "bound", Measured => "measured" });
-
-/// What becomes of the copies of a query in [`Mode::Views`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Copies {
-    /// Per exemplar and view, the copy that is nearest to it counts.
-    Best,
-    /// The mean over the copies counts.
-    Mean,
-}
-
-words!(Copies { Best => "best", Mean => "mean" });
 
 /// Where the dummy class's row starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,15 +1,20 @@
-use lookalike_plugin_api::{ParameterKind, ParameterSpec, ParameterValue};
+use lookalike_plugin_api::ParameterSpec;
 use lookalike_vision::Layer;
 
 use super::{
-    Certify, Copies, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE,
-    MOST_CERTIFICATE_POINTS, MOST_EPOCHS, MOST_HEAT_MAPS, MOST_POSITIVES, MOST_TRIGGER_STEPS, Mode,
-    OMEGA_UNUSED, ON_OFF, Omega, StartRule, TmmConfig,
+    Certify, DummyStart, FeatureSpace, MOST_BACKGROUND, MOST_BATCH, MOST_CASCADE, MOST_CERTIFICATE_POINTS,
+    MOST_EPOCHS, MOST_HEAT_MAPS, MOST_POSITIVES, MOST_TRIGGER_STEPS, Mode, OMEGA_UNUSED, ON_OFF, Omega,
+    StartRule, TmmConfig,
 };
-use crate::{Blend, ScoreKind, TriggerKind};
+use crate::parameter::{choice, count, number};
+use crate::{Blend, Copies, ScoreKind, TriggerKind};
 
 /// Names of the presets that requests use; "configured" is the host's own settings.
-const PRESETS: &[&str] = &["configured", "default", "paper"];
+const PRESETS: &[&str] = &["configured", "paper"];
+/// The modes, and the word for the ranking that was one until it became a reranker of its own. To go with the version
+/// after this one.
+const MODES: &[&str] = &["exact", "shared", "cascade", VIEWS];
+const VIEWS: &str = "views";
 /// Names of the [`Omega`] rules.
 const OMEGA_RULES: &[&str] = &["query_deviation", "collection_mean", "fixed"];
 
@@ -17,39 +22,10 @@ const OMEGA_RULES: &[&str] = &["query_deviation", "collection_mean", "fixed"];
 const LAYERS: &[&str] = &[NO_LAYER, "layer1", "layer2", "layer3", "layer4"];
 const NO_LAYER: &str = "none";
 
-fn count(name: &'static str, value: usize, least: u64, most: usize, help: &'static str) -> ParameterSpec {
-    let kind = ParameterKind::Count { least, most: most as u64 };
-    ParameterSpec { name, kind, default: ParameterValue::Number(value as f64), help }
-}
-
-fn number(name: &'static str, value: f64, [least, most]: [f64; 2], help: &'static str) -> ParameterSpec {
-    ParameterSpec {
-        name,
-        kind: ParameterKind::Number { least, most },
-        default: ParameterValue::Number(value),
-        help,
-    }
-}
-
-fn choice(
-    name: &'static str,
-    value: &str,
-    words: &'static [&'static str],
-    help: &'static str,
-) -> ParameterSpec {
-    ParameterSpec {
-        name,
-        kind: ParameterKind::Choice(words),
-        default: ParameterValue::Text(value.to_owned()),
-        help,
-    }
-}
-
 impl TmmConfig {
     /// The parameters that a request may give, with these settings as their defaults.
     pub fn schema(&self) -> Vec<ParameterSpec> {
-        let preset =
-            "whose settings the other parameters change: the host's own, this project's, or the paper's";
+        let preset = "whose settings the other parameters change: the host's own, or the paper's";
         let mut schema = vec![choice("preset", "configured", PRESETS, preset)];
         schema.extend(self.mode_schema());
         schema.extend(self.trigger_schema());
@@ -59,13 +35,15 @@ impl TmmConfig {
     }
 
     fn mode_schema(&self) -> [ParameterSpec; 4] {
-        let mode = "how scores come about; paper exact, the others need stored views";
+        let mode = "how scores come about; paper exact; views, which is what is done without a mode, is answered by \
+                    multiview until the next version";
         let cascade = "candidates that the mode cascade scores exactly";
         let score = "what makes a score; paper log_probability";
-        let copies = "whether the best or the mean of the query's disturbed copies counts in the mode views";
+        let copies =
+            "whether the best or the mean of the query's disturbed copies counts where multiview answers";
         [
-            choice("mode", self.mode.name(), Mode::NAMES, mode),
-            count("cascade", self.cascade, 1, MOST_CASCADE, cascade),
+            choice("mode", self.mode.map_or(VIEWS, Mode::name), MODES, mode),
+            count("cascade", self.cascade, [1, MOST_CASCADE], cascade),
             choice("score", self.score.name(), ScoreKind::NAMES, score),
             choice("copies", self.copies.name(), Copies::NAMES, copies),
         ]
@@ -89,9 +67,9 @@ impl TmmConfig {
         [
             choice("trigger", self.trigger.name(), TriggerKind::NAMES, trigger),
             choice("trigger_start", self.trigger_start.name(), StartRule::NAMES, start),
-            count("trigger_steps", self.trigger_steps, 0, MOST_TRIGGER_STEPS, steps),
+            count("trigger_steps", self.trigger_steps, [0, MOST_TRIGGER_STEPS], steps),
             number("trigger_learning_rate", self.trigger_learning_rate, [1e-6, 1.0], rate),
-            count("trigger_patience", self.trigger_patience, 0, MOST_TRIGGER_STEPS, patience),
+            count("trigger_patience", self.trigger_patience, [0, MOST_TRIGGER_STEPS], patience),
             choice("blend", self.blend.name(), Blend::NAMES, blend),
             choice("omega_rule", rule, OMEGA_RULES, rule_help),
             number("omega", omega, [0.0, 1.0], omega_help),
@@ -105,10 +83,10 @@ impl TmmConfig {
         let radius = "radius in which gradients are looked at or changes are looked for, Euclidean over pixels of 0..1";
         let points = "points or directions that the certificate looks at";
         [
-            count("heat_maps", self.heat_maps, 0, MOST_HEAT_MAPS, heat_maps),
+            count("heat_maps", self.heat_maps, [0, MOST_HEAT_MAPS], heat_maps),
             choice("certify", self.certify.name(), Certify::NAMES, certify),
             number("certificate_radius", self.certificate_radius, [1e-3, 1e3], radius),
-            count("certificate_points", self.certificate_points, 1, MOST_CERTIFICATE_POINTS, points),
+            count("certificate_points", self.certificate_points, [1, MOST_CERTIFICATE_POINTS], points),
         ]
     }
 
@@ -124,15 +102,15 @@ impl TmmConfig {
         let space = "the space of the fine-tuning; paper raw";
         let positives = "disturbed copies of the query that fall into the dummy class too; paper 0";
         [
-            count("epochs", self.epochs, 0, MOST_EPOCHS, epochs),
+            count("epochs", self.epochs, [0, MOST_EPOCHS], epochs),
             number("learning_rate", self.learning_rate, [1e-6, 1.0], rate),
-            count("batch", self.batch, 1, MOST_BATCH, batch),
-            count("background", self.background, 0, MOST_BACKGROUND, background),
+            count("batch", self.batch, [1, MOST_BATCH], batch),
+            count("background", self.background, [0, MOST_BACKGROUND], background),
             number("ewc", self.ewc, [0.0, 1e6], ewc),
             choice("dummy_start", self.dummy_start.name(), DummyStart::NAMES, start),
             choice("layer", self.layer.map_or(NO_LAYER, Layer::name), LAYERS, layer),
             choice("feature_space", self.feature_space.name(), FeatureSpace::NAMES, space),
-            count("positives", self.positives, 0, MOST_POSITIVES, positives),
+            count("positives", self.positives, [0, MOST_POSITIVES], positives),
         ]
     }
 }

@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lookalike_plugin_api::{ExemplarId, FeatureRows, LabelId, RerankError, Space, View};
 use lookalike_vision::Model;
 
-use super::embedding::Embedding;
-use super::halt::Halt;
+use super::TmmReranker;
+use crate::run::QueryRun;
+use crate::run::embedding::Embedding;
+use crate::run::halt::Halt;
 use crate::{Fisher, MOST_BACKGROUND, deviation};
 
 /// Samples that are kept, and values in the clean rows of one at most: 8,192 rows of 512 values.
@@ -131,7 +133,7 @@ impl Background {
 /// Which sample of which state of a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key {
-    generation: u64,
+    state: u64,
     size: usize,
     seed: u64,
 }
@@ -151,7 +153,7 @@ impl Backgrounds {
         size: usize,
         seed: u64,
     ) -> Result<Arc<Background>, Halt> {
-        let key = embedding.source.generation().map(|generation| Key { generation, size, seed });
+        let key = embedding.source.state_number().map(|state| Key { state, size, seed });
         if let Some(key) = key
             && let Some(known) = self.kept().iter().find(|(other, _)| *other == key)
         {
@@ -172,12 +174,33 @@ impl Backgrounds {
     }
 }
 
-pub(crate) fn class_of(model: &Model, label: &str) -> Option<usize> {
+impl QueryRun<'_, TmmReranker> {
+    /// The query's class: that of its label, else the model's own of its clean row.
+    pub(crate) fn query_class(&self, clean: &FeatureRows) -> usize {
+        let named = self.job.query_label.and_then(|label| class_of(self.model, label));
+        named.unwrap_or_else(|| predicted(self.model, clean)[0])
+    }
+
+    pub(crate) fn background(&mut self, stage: &'static str) -> Result<Arc<Background>, Halt> {
+        let embedding = self.embedding();
+        let sample =
+            self.method.backgrounds.sample(&embedding, stage, self.config.background, self.job.seed)?;
+        if sample.predicted > 0 {
+            let (predicted, of) = (sample.predicted, sample.ids.len());
+            self.note(format!(
+                "{predicted} of {of} background exemplars have no label of the model; its own prediction stands in"
+            ));
+        }
+        Ok(sample)
+    }
+}
+
+fn class_of(model: &Model, label: &str) -> Option<usize> {
     model.manifest().classes.iter().position(|class| class == label)
 }
 
 /// The model's own classes of clean rows; none for rows that are not the model's.
-pub(crate) fn predicted(model: &Model, clean: &FeatureRows) -> Vec<usize> {
+fn predicted(model: &Model, clean: &FeatureRows) -> Vec<usize> {
     if clean.dimension() != model.head().dimension() {
         return vec![0; clean.len()];
     }

@@ -6,12 +6,13 @@ use lookalike_plugin_api::{
 };
 use lookalike_vision::{Layer, Pixels, TunedModel};
 
+use super::TmmReranker;
 use super::background::Background;
-use super::embedding::{CHUNK, Embedding, Overlay};
 use super::explain::{Seen, Term};
-use super::halt::Halt;
 use super::judge::{Printed, Training, ViewJudge, others};
-use super::query::QueryRun;
+use crate::run::QueryRun;
+use crate::run::embedding::{CHUNK, Embedding, Overlay};
+use crate::run::halt::Halt;
 use crate::whiten::Whitening;
 use crate::{
     DummyHead, FeatureSpace, LogitMap, Omega, ScoreKind, StartRule, StoredTrigger, TrainingImages,
@@ -59,7 +60,7 @@ enum Judge<'a> {
     Whitened { triggered: DummyHead, whitening: Whitening, clean: ViewJudge },
 }
 
-impl<'a> QueryRun<'a> {
+impl<'a> QueryRun<'a, TmmReranker> {
     /// The printed method: every candidate runs through the network with the query's own trigger.
     pub(crate) fn exact(&mut self, candidates: &[ExemplarId], scores: &mut Vec<f32>) -> Result<(), Halt> {
         let triggered = self.timed("trigger", Self::trigger)?;
@@ -121,7 +122,7 @@ impl<'a> QueryRun<'a> {
 
     fn trigger(&mut self, steps: &mut u64) -> Result<TriggeredQuery, Halt> {
         const STAGE: &str = "trigger";
-        let images = self.query_images();
+        let images = self.query_images(self.config.positives);
         let query = &images[0];
         let omega = self.omega(STAGE, query)?;
         let trigger = self.found_trigger(query, steps)?;
@@ -129,9 +130,8 @@ impl<'a> QueryRun<'a> {
         let (blend, clamp) = (self.config.blend, self.config.clamp);
         let overlay = Overlay { trigger, blend, omega, clamp };
         let triggered: Vec<Pixels> = images.iter().map(|image| overlay.on(image)).collect();
-        let embedding = self.embedding();
-        let clean = embedding.images(STAGE, &images)?;
-        let triggered = embedding.images(STAGE, &triggered)?;
+        let clean = self.query_rows(STAGE, View::CLEAN, &images, Pixels::clone)?;
+        let triggered = self.embedding().images(STAGE, &triggered)?;
         Ok(TriggeredQuery { overlay, images, clean, triggered })
     }
 

@@ -1,20 +1,14 @@
 //! What is shown beside the scores on request: heat maps of the best candidates, and how far the query may move.
 
-use lookalike_plugin_api::{Artifact, Completion, ExemplarId, RerankError, order_by_score};
+use lookalike_plugin_api::{Artifact, ExemplarId, order_by_score};
 use lookalike_vision::Pixels;
 
-use super::embedding::Overlay;
-use super::halt::Halt;
-use super::query::QueryRun;
-use crate::{
-    CertificateSearch, Certify, DummyHead, LogitMap, MeasuredRadiusError, RadiusSearch, ScoreTerm, TmmConfig,
-    certify, heat_map, measured_radius,
-};
-
-const STAGE: &str = "explain";
-/// Nearest exemplars whose change is looked for, and how finely, as a share of the largest distance.
-const WATCHED: usize = 10;
-const TOLERANCE: f64 = 1.0 / 64.0;
+use super::TmmReranker;
+use crate::run::QueryRun;
+use crate::run::embedding::Overlay;
+use crate::run::halt::Halt;
+use crate::run::measure::{EXPLAIN as STAGE, finished};
+use crate::{CertificateSearch, Certify, DummyHead, LogitMap, ScoreTerm, certify, heat_map};
 
 /// One addend of the scores: a dummy class over what the network sees.
 pub(crate) struct Term {
@@ -33,7 +27,7 @@ pub(crate) enum Seen {
     View(usize),
 }
 
-impl QueryRun<'_> {
+impl QueryRun<'_, TmmReranker> {
     pub(crate) fn is_explained(&self) -> bool {
         self.config.heat_maps > 0 || self.config.certify != Certify::Off
     }
@@ -56,7 +50,7 @@ impl QueryRun<'_> {
         if !self.is_explained() || scores.is_empty() {
             return Ok(());
         }
-        let ended = self.timed(STAGE, |run, steps| {
+        self.explained(|run, steps| {
             let mut order: Vec<(ExemplarId, f32)> =
                 candidates.iter().copied().zip(scores.iter().copied()).collect();
             order_by_score(&mut order);
@@ -64,15 +58,13 @@ impl QueryRun<'_> {
             *steps = best.len() as u64;
             run.heat_maps(&best, terms)?;
             run.certificate(terms)?;
-            run.measure()
-        });
-        match ended {
-            Err(Halt::Spent(completion)) => {
-                self.note(format!("the explanation was not finished ({completion:?})"));
-                Ok(())
+            match run.config.certify {
+                Certify::Measured => {
+                    run.measure(run.config.certificate_radius, run.config.certificate_points)
+                }
+                Certify::Off | Certify::Bound => Ok(()),
             }
-            ended => ended,
-        }
+        })
     }
 
     fn heat_maps(&mut self, best: &[ExemplarId], terms: &[Term]) -> Result<(), Halt> {
@@ -80,10 +72,7 @@ impl QueryRun<'_> {
             return Ok(());
         }
         if terms.is_empty() {
-            self.note(
-                "no heat map: scores have no dummy class here, or one on a layer of the query's own"
-                    .to_owned(),
-            );
+            self.note("no heat map: the dummy class is on a layer of the query's own".to_owned());
             return Ok(());
         }
         let mut clean: Vec<Pixels> = Vec::with_capacity(best.len());
@@ -118,10 +107,7 @@ impl QueryRun<'_> {
         }
         // Of the class that the trigger or the first view makes; the clean image says little of a trigger.
         let Some(term) = terms.iter().find(|term| !matches!(term.seen, Seen::Clean)) else {
-            self.note(
-                "no certificate: scores have no dummy class here, or one on a layer of the query's own"
-                    .to_owned(),
-            );
+            self.note("no certificate: the dummy class is on a layer of the query's own".to_owned());
             return Ok(());
         };
         let search = CertificateSearch {
@@ -142,51 +128,6 @@ impl QueryRun<'_> {
         finished(found.completion)
     }
 
-    /// The distance at which the nearest candidates change, each disturbed query answered by the whole method.
-    fn measure(&mut self) -> Result<(), Halt> {
-        if self.config.certify != Certify::Measured {
-            return Ok(());
-        }
-        let most = self.config.certificate_radius;
-        let search = RadiusSearch {
-            k: WATCHED,
-            directions: self.config.certificate_points,
-            most,
-            tolerance: most * TOLERANCE,
-            seed: self.job.seed,
-        };
-        let config = TmmConfig { heat_maps: 0, certify: Certify::Off, ..self.config.clone() };
-        let query = self.prepared();
-        let found = measured_radius(&query, &search, self.budget, |moved| self.ranked(&config, moved));
-        let found = found.map_err(|error| {
-            if let MeasuredRadiusError::Rank(Unranked(error)) = error {
-                Halt::Failed(error)
-            } else {
-                Halt::of_step(STAGE, error)
-            }
-        })?;
-        match found.radius {
-            Some(value) => self.artifacts.push(Artifact::Number { name: "measured_radius", value }),
-            None => self.note(format!(
-                "the {WATCHED} nearest did not change up to a distance of {most} in {} directions",
-                found.directions
-            )),
-        }
-        finished(found.completion)
-    }
-
-    /// The candidates as the method ranks them for another query image.
-    fn ranked(&self, config: &TmmConfig, query: &Pixels) -> Result<Vec<ExemplarId>, Unranked> {
-        let mut run = self.again(config, query.clone());
-        match run.run() {
-            Ok(()) | Err(Halt::Spent(_)) => {}
-            Err(Halt::Failed(error)) => return Err(Unranked(error)),
-        }
-        let mut order: Vec<(ExemplarId, f32)> = self.job.candidates.iter().copied().zip(run.scores).collect();
-        order_by_score(&mut order);
-        Ok(order.into_iter().map(|(id, _)| id).collect())
-    }
-
     fn seen(&self, seen: &Seen, image: &Pixels) -> Pixels {
         match seen {
             Seen::Clean => image.clone(),
@@ -203,13 +144,4 @@ impl QueryRun<'_> {
             Seen::View(number) => self.views[*number].slope(),
         }
     }
-}
-
-/// Why a disturbed query has no ranking.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-struct Unranked(RerankError);
-
-fn finished(completion: Completion) -> Result<(), Halt> {
-    if completion == Completion::Complete { Ok(()) } else { Err(Halt::Spent(completion)) }
 }

@@ -4,9 +4,9 @@ use lookalike_plugin_api::{Completion, ExemplarId, FeatureRows, Space};
 use lookalike_vision::TunedModel;
 
 use super::background::Background;
-use super::embedding::Embedding;
-use super::halt::Halt;
 use crate::random::{Random, Stream};
+use crate::run::embedding::Embedding;
+use crate::run::halt::Halt;
 use crate::{
     Consolidation, DummyHead, DummyStart, FineTuned, Fisher, Schedule, ScoreKind, TmmConfig, TrainingImages,
     TrainingRows, fine_tune, fine_tune_layer, margin,

@@ -1,35 +1,33 @@
-use lookalike_plugin_api::{Artifact, FeatureRows, RerankError, Space, View};
-use lookalike_vision::Pixels;
+use lookalike_plugin_api::{Artifact, FeatureRows, RerankError, Space};
 
+use super::TmmReranker;
 use super::explain::{Seen, Term};
-use super::halt::Halt;
 use super::judge::{Printed, Training, ViewJudge, others};
-use super::query::QueryRun;
-use crate::{Copies, FeatureSpace, LogitMap, Mode};
+use crate::run::QueryRun;
+use crate::run::halt::Halt;
+use crate::run::query_views::{QUERY_VIEWS, QueryView};
+use crate::{FeatureSpace, LogitMap, Mode};
 
-/// Candidates between two looks at the budget: 32 MiB of rows of 512 values. Not fewer, because the host turns the
-/// directions anew for each of these groups.
-const SCANNED_AT_ONCE: usize = 16_384;
+/// Words of the stages that fit and score, alone and before the exact ones of a cascade.
+const ALONE: [&str; 2] = ["fine_tune", "score"];
+const BEFORE_EXACT: [&str; 2] = ["shared_fine_tune", "shared_score"];
 
-/// The query's raw rows in one view: itself, and its disturbed copies after it.
-struct QueryView {
-    name: String,
-    rows: FeatureRows,
-}
-
-impl QueryRun<'_> {
+impl QueryRun<'_, TmmReranker> {
     /// A dummy class in the clean view and in each stored one, fine-tuned on stored rows, and a scan of the candidates'
     /// stored rows.
     pub(crate) fn shared(&mut self, scores: &mut Vec<f32>) -> Result<(), Halt> {
-        let query = self.timed("embed", |run, _| run.query_views())?;
-        let judges = self.timed("fine_tune", |run, steps| run.stored_heads(&query, steps))?;
-        self.timed("score", |run, steps| {
+        let is_alone = self.config.mode != Some(Mode::Cascade);
+        let [fine_tune, score] = if is_alone { ALONE } else { BEFORE_EXACT };
+        let copies = self.config.positives;
+        let query = self.timed(QUERY_VIEWS, |run, _| run.query_views(copies))?;
+        let judges = self.timed(fine_tune, |run, steps| run.stored_heads(&query, steps))?;
+        self.timed(score, |run, steps| {
             run.scan(scores, steps, |run, ids, sums| {
                 let (embedding, kind) = (run.embedding(), run.config.score);
-                judges.iter().try_for_each(|judge| judge.add_scores("score", &embedding, kind, ids, sums))
+                judges.iter().try_for_each(|judge| judge.add_scores(score, &embedding, kind, ids, sums))
             })
         })?;
-        if self.is_explained() && self.config.mode == Mode::Shared {
+        if self.is_explained() && is_alone {
             let terms: Vec<Term> =
                 judges.into_iter().map(|judge| self.term(judge)).collect::<Result<_, Halt>>()?;
             self.explain(self.job.candidates, scores, &terms)?;
@@ -44,49 +42,6 @@ impl QueryRun<'_> {
             Space::Raw => Ok(Term { map: LogitMap::raw(judge.head), seen }),
             Space::Whitened => self.whitened_term(&judge.view, judge.head, seen),
         }
-    }
-
-    /// Whitened cosine in the clean view and in each stored one, summed; of the query's copies the best counts, or the
-    /// mean.
-    pub(crate) fn stored_views(&mut self, scores: &mut Vec<f32>) -> Result<(), Halt> {
-        const STAGE: &str = "score";
-        let query = self.timed("embed", |run, _| run.query_views())?;
-        self.timed(STAGE, |run, steps| {
-            let embedding = run.embedding();
-            let directions: Vec<(String, FeatureRows)> = query
-                .into_iter()
-                .map(|QueryView { name, rows }| {
-                    let rows = embedding.whitened(STAGE, &name, &rows)?;
-                    Ok((name, rows))
-                })
-                .collect::<Result<_, Halt>>()?;
-            run.scan(scores, steps, |run, ids, sums| {
-                for (view, directions) in &directions {
-                    let cosines = run.job.source.project(view, Space::Whitened, directions, ids);
-                    let cosines = cosines.map_err(|error| Halt::of_source(STAGE, error))?;
-                    for (sum, cosines) in sums.iter_mut().zip(cosines.rows()) {
-                        *sum += match run.config.copies {
-                            Copies::Best => cosines.iter().copied().fold(f32::NEG_INFINITY, f32::max),
-                            Copies::Mean => cosines.iter().sum::<f32>() / cosines.len() as f32,
-                        };
-                    }
-                }
-                Ok(())
-            })
-        })?;
-        self.explain(self.job.candidates, scores, &[])
-    }
-
-    /// The query in the clean view and in all others, in their order.
-    fn query_views(&mut self) -> Result<Vec<QueryView>, Halt> {
-        const STAGE: &str = "embed";
-        let (images, embedding) = (self.query_images(), self.embedding());
-        let clean = QueryView { name: View::CLEAN.to_owned(), rows: embedding.images(STAGE, &images)? };
-        let others = self.views.iter().map(|view| {
-            let seen: Vec<Pixels> = images.iter().map(|image| view.apply(image)).collect();
-            Ok(QueryView { name: view.name().to_owned(), rows: embedding.images(STAGE, &seen)? })
-        });
-        std::iter::once(Ok(clean)).chain(others).collect()
     }
 
     fn stored_heads(&mut self, query: &[QueryView], steps: &mut u64) -> Result<Vec<ViewJudge>, Halt> {
@@ -133,19 +88,5 @@ impl QueryRun<'_> {
         trained?;
         self.artifacts.push(Artifact::Number { name: "margin", value: f64::from(margin) });
         Ok(judges)
-    }
-
-    /// Scores the candidates in their order, some at once; `add` adds what each view thinks of them.
-    fn scan(
-        &mut self,
-        scores: &mut Vec<f32>,
-        steps: &mut u64,
-        add: impl Fn(&Self, &[lookalike_plugin_api::ExemplarId], &mut [f32]) -> Result<(), Halt>,
-    ) -> Result<(), Halt> {
-        self.score_groups(self.job.candidates, SCANNED_AT_ONCE, scores, steps, |run, group| {
-            let mut sums = vec![0.0; group.len()];
-            add(run, group, &mut sums)?;
-            Ok((sums, None))
-        })
     }
 }

@@ -1,34 +1,19 @@
-use lookalike_plugin_api::conformance::{MemoryExemplar, MemorySource, check_reranker};
-use lookalike_plugin_api::{
-    Artifact, CancelFlag, Embedder, ExemplarId, ExemplarSource, ParameterValue, Parameters,
-};
-
+use lookalike_plugin_api::conformance::{MemorySource, check_reranker};
+use lookalike_plugin_api::{CancelFlag, Completion, ExemplarId, ParameterValue, Parameters, QueryRows};
 use lookalike_vision::Layer;
 
 use super::*;
-use crate::{
-    Certify, Copies, DummyStart, FeatureSpace, Mode, Omega, StoredTrigger, Transformation, TriggerKind,
-    TriggerStart, tiny,
-};
-
-const EXEMPLARS: usize = 40;
+use crate::test_collection::{EXEMPLARS, source, views};
+use crate::{DummyStart, FeatureSpace, Omega, tiny};
 
 /// A reranker with little to do, and a collection of random images; image 7 is the query of most tests.
 fn reranker(config: TmmConfig) -> TmmReranker {
     TmmReranker::new(Arc::new(tiny::model()), config).unwrap().with_views(views()).unwrap()
 }
 
-fn views() -> Vec<TmmView> {
-    let (blend, omega) = (crate::Blend::AsPrinted, 0.4);
-    let trigger = StoredTrigger::random(&tiny::model(), &TriggerStart::Uniform, 4).unwrap();
-    let trigger = Transformation::Trigger { trigger, blend, omega };
-    vec![TmmView::new("trigger", trigger).unwrap(), TmmView::new("mirror", Transformation::Mirror).unwrap()]
-}
-
 fn quick() -> TmmConfig {
-    let mode = Mode::Exact;
     TmmConfig {
-        mode,
+        mode: Some(Mode::Exact),
         trigger_steps: 3,
         epochs: 5,
         batch: 8,
@@ -38,22 +23,6 @@ fn quick() -> TmmConfig {
     }
 }
 
-fn source() -> MemorySource {
-    let images: Vec<Image> = (0..EXEMPLARS).map(|i| tiny::image(100 + i as u64)).collect();
-    let rows = tiny::model().embed(&images).unwrap();
-    let reranker = reranker(quick());
-    let declared = &reranker.describe().views;
-    let derived: Vec<_> = declared.iter().map(|view| reranker.derive(view, &images).unwrap()).collect();
-    let labels = ["a", "b", "other"];
-    let exemplars = images
-        .into_iter()
-        .enumerate()
-        .map(|(i, image)| MemoryExemplar { image, label: labels.get(i % 4).map(|&label| label.to_owned()) });
-    let source = MemorySource::new(exemplars.collect(), rows).unwrap();
-    let views = declared.iter().zip(derived);
-    views.fold(source, |source, (view, rows)| source.with_view(&view.name, rows).unwrap())
-}
-
 fn rerank_with(
     config: TmmConfig,
     candidates: &[ExemplarId],
@@ -61,8 +30,16 @@ fn rerank_with(
     budget: &Budget,
 ) -> Result<RerankScores, RerankError> {
     let (source, query) = (source(), tiny::image(107));
-    let job =
-        RerankJob { query: &query, query_label: None, candidates, source: &source, parameters, seed: 3 };
+    let query_rows = &QueryRows::default();
+    let job = RerankJob {
+        query: &query,
+        query_label: None,
+        query_rows,
+        candidates,
+        source: &source,
+        parameters,
+        seed: 3,
+    };
     reranker(config).rerank(&job, budget)
 }
 
@@ -75,18 +52,12 @@ fn rerank(config: TmmConfig, budget: &Budget) -> RerankScores {
 fn modes() -> Vec<TmmConfig> {
     let [whitened, raw] = spaces();
     let modes = [Mode::Exact, Mode::Shared, Mode::Cascade].into_iter();
-    let fitted = modes.flat_map(|mode| [&whitened, &raw].map(|config| TmmConfig { mode, ..config.clone() }));
+    let fitted = modes
+        .flat_map(|mode| [&whitened, &raw].map(|config| TmmConfig { mode: Some(mode), ..config.clone() }));
     let kinds = [TriggerKind::FixedPatch, TriggerKind::VariablePatch, TriggerKind::Random];
     let kinds = kinds.map(|trigger| TmmConfig { trigger, ..whitened.clone() });
     let layered = TmmConfig { layer: Some(Layer::Layer4), epochs: 1, ..raw.clone() };
-    let views = [Copies::Best, Copies::Mean];
-    let views = views.map(|copies| TmmConfig { mode: Mode::Views, copies, ..whitened.clone() });
-    fitted
-        .chain(views)
-        .chain([layered])
-        .chain(kinds)
-        .map(|config| TmmConfig { cascade: 6, ..config })
-        .collect()
+    fitted.chain([layered]).chain(kinds).map(|config| TmmConfig { cascade: 6, ..config }).collect()
 }
 
 fn spaces() -> [TmmConfig; 2] {
@@ -103,6 +74,7 @@ fn it_conforms_to_the_contract_in_every_mode_and_space() {
         let job = RerankJob {
             query: &query,
             query_label: Some("b"),
+            query_rows: &QueryRows::default(),
             candidates: &candidates,
             source: &source,
             parameters: &parameters,
@@ -123,10 +95,11 @@ fn the_query_itself_scores_best() {
 
 #[test]
 fn the_query_itself_scores_best_in_the_stored_views_too() {
-    // All exemplars but the query's own image are against it, or none is asked.
-    for mode in [Mode::Shared, Mode::Cascade, Mode::Views] {
+    // All exemplars but the query's own image are against it.
+    for mode in [Mode::Shared, Mode::Cascade] {
         let omega = Omega::Fixed(0.2);
-        let config = TmmConfig { mode, blend: crate::Blend::Convex, omega, cascade: 5, ..quick() };
+        let config =
+            TmmConfig { mode: Some(mode), blend: crate::Blend::Convex, omega, cascade: 5, ..quick() };
         let scores = rerank(config, &Budget::unlimited()).scores;
         let best = (0..EXEMPLARS).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap();
         assert_eq!(best, 7, "{mode:?}: {scores:?}");
@@ -134,38 +107,8 @@ fn the_query_itself_scores_best_in_the_stored_views_too() {
 }
 
 #[test]
-fn the_views_alone_are_sums_of_whitened_cosines() {
-    let config = TmmConfig { mode: Mode::Views, positives: 0, ..quick() };
-    let scores = rerank(config, &Budget::unlimited()).scores;
-    let (source, reranker) = (source(), reranker(quick()));
-    let unit = |view: &str, rows: &FeatureRows| -> Vec<Vec<f32>> {
-        let rows = source.whiten(view, rows).unwrap();
-        let unit = |row: &[f32]| {
-            let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-            row.iter().map(|v| v / length).collect()
-        };
-        rows.rows().map(unit).collect()
-    };
-    let query = [tiny::image(107)];
-    let mut expected = vec![0.0; EXEMPLARS];
-    let clean = (View::CLEAN.to_owned(), tiny::model().embed(&query).unwrap());
-    let others = reranker.describe().views.iter();
-    let others = others.map(|view| (view.name.clone(), reranker.derive(view, &query).unwrap()));
-    for (view, row) in std::iter::once(clean).chain(others) {
-        let query = unit(&view, &row).remove(0);
-        let rows = unit(&view, &source.rows(&view, &source.ids()).unwrap());
-        for (sum, row) in expected.iter_mut().zip(rows) {
-            *sum += row.iter().zip(&query).map(|(a, b)| a * b).sum::<f32>();
-        }
-    }
-    for (score, expected) in scores.iter().zip(&expected) {
-        assert!((score - expected).abs() < 1e-4, "{score} {expected}");
-    }
-}
-
-#[test]
 fn a_cascade_puts_what_the_network_looked_at_in_front_and_tells_both_scores() {
-    let config = TmmConfig { mode: Mode::Cascade, cascade: 5, ..quick() };
+    let config = TmmConfig { mode: Some(Mode::Cascade), cascade: 5, ..quick() };
     let result = rerank(config, &Budget::unlimited());
     let [shared, exact] = &result.stages[..] else { panic!("{:?}", result.stages) };
     assert_eq!((shared.stage, shared.scores.len()), ("shared", EXEMPLARS));
@@ -176,7 +119,8 @@ fn a_cascade_puts_what_the_network_looked_at_in_front_and_tells_both_scores() {
     assert_eq!(front, exact.scores.iter().map(|entry| entry.0).collect());
     // The exact pass has its own word for its time: every stage is there.
     let stages: Vec<_> = result.timings.iter().map(|timing| timing.stage).collect();
-    assert_eq!(stages, ["embed", "fine_tune", "score", "trigger", "fine_tune", "score"]);
+    let shared = ["query_views", "shared_fine_tune", "shared_score"];
+    assert_eq!(stages, [shared, ["trigger", "fine_tune", "score"]].concat());
 }
 
 #[test]
@@ -213,7 +157,7 @@ fn what_is_asked_for_beside_the_scores_is_shown_and_changes_none_of_them() {
         let noted = |words: &str| {
             shown.artifacts.iter().any(|a| matches!(a, Artifact::Note(note) if note.contains(words)))
         };
-        if asked.mode == Mode::Views || asked.layer.is_some() {
+        if asked.layer.is_some() {
             assert!(maps.is_empty() && noted("no heat map") && noted("no certificate"));
         } else {
             assert_eq!(maps, [order[0].0, order[1].0], "{asked:?}");
@@ -249,14 +193,15 @@ fn a_layer_in_the_whitened_space_is_refused_with_what_to_do() {
 
 #[test]
 fn without_stored_views_the_clean_one_serves_unless_equation_3_needs_a_trigger() {
-    let run = |mode, feature_space, positives| {
-        let config = TmmConfig { mode, feature_space, positives, ..quick() };
+    let run = |feature_space| {
+        let config = TmmConfig { mode: Some(Mode::Shared), feature_space, positives: 0, ..quick() };
         let bare = TmmReranker::new(Arc::new(tiny::model()), config).unwrap();
         let (source, query, parameters) = (source(), tiny::image(107), Parameters::default());
         let candidates: Vec<ExemplarId> = (0..EXEMPLARS as u32).collect();
         let job = RerankJob {
             query: &query,
             query_label: None,
+            query_rows: &QueryRows::default(),
             candidates: &candidates,
             source: &source,
             parameters: &parameters,
@@ -264,17 +209,8 @@ fn without_stored_views_the_clean_one_serves_unless_equation_3_needs_a_trigger()
         };
         bare.rerank(&job, &Budget::unlimited()).map(|result| result.scores)
     };
-    // Whitened cosine in the clean view: an exemplar is its own nearest.
-    let plain = run(Mode::Views, FeatureSpace::Whitened, 0).unwrap();
-    assert!(
-        (plain[7] - 1.0).abs() < 1e-4 && plain.iter().all(|score| *score <= plain[7] + 1e-6),
-        "{plain:?}"
-    );
-    // Copies can only bring an exemplar nearer.
-    let copies = run(Mode::Views, FeatureSpace::Whitened, 4).unwrap();
-    assert!(copies.iter().zip(&plain).all(|(copies, plain)| *copies >= plain - 1e-6));
-    assert!(run(Mode::Shared, FeatureSpace::Whitened, 0).is_ok());
-    let error = run(Mode::Shared, FeatureSpace::Raw, 0).unwrap_err();
+    assert!(run(FeatureSpace::Whitened).is_ok());
+    let error = run(FeatureSpace::Raw).unwrap_err();
     assert!(error.to_string().contains("needs a view with a trigger; declare one"), "{error}");
     let twice = TmmReranker::new(Arc::new(tiny::model()), quick()).unwrap();
     assert!(matches!(twice.with_views([views(), views()].concat()), Err(ViewError::Twice { .. })));
@@ -290,6 +226,7 @@ fn what_is_kept_of_a_background_changes_no_score() {
             let job = RerankJob {
                 query: &query,
                 query_label: None,
+                query_rows: &QueryRows::default(),
                 candidates: &candidates,
                 source,
                 parameters: &parameters,
@@ -297,7 +234,7 @@ fn what_is_kept_of_a_background_changes_no_score() {
             };
             reranker.rerank(&job, &Budget::unlimited()).unwrap()
         };
-        let (unknown, known) = (source(), source().with_generation(5));
+        let (unknown, known) = (source(), source().with_state_number(5));
         let expected = run(&unknown);
         for _ in 0..2 {
             let found = run(&known);
@@ -349,6 +286,7 @@ fn seeds_decide_and_equal_seeds_agree() {
             let job = RerankJob {
                 query: &query,
                 query_label: None,
+                query_rows: &QueryRows::default(),
                 candidates: &candidates,
                 source: &source,
                 parameters: &parameters,
@@ -404,7 +342,7 @@ fn an_unknown_candidate_is_named() {
     assert!(matches!(error, RerankError::Source { stage: "score", .. }), "{error:?}");
     assert_eq!(
         std::error::Error::source(&error).unwrap().to_string(),
-        "exemplar 99 is not in this generation of the collection"
+        "exemplar 99 is not in this state of the collection"
     );
 }
 
@@ -423,6 +361,7 @@ fn the_shared_model_never_changes() {
     let job = RerankJob {
         query: &query,
         query_label: None,
+        query_rows: &QueryRows::default(),
         candidates: &[1, 2, 3],
         source: &source,
         parameters: &parameters,
@@ -436,4 +375,63 @@ fn the_shared_model_never_changes() {
 fn settings_out_of_range_are_refused_at_once() {
     let config = TmmConfig { trigger_learning_rate: f64::NAN, ..quick() };
     assert!(TmmReranker::new(Arc::new(tiny::model()), config).is_err());
+}
+
+#[test]
+fn the_summary_says_what_ran() {
+    let of = |config: TmmConfig| rerank(config, &Budget::unlimited()).ranking;
+    let exact = of(quick());
+    assert_eq!(exact.name, "tmm");
+    assert_eq!(
+        exact.summary,
+        "log-probability of a dummy class fitted to the query, each candidate with a trigger fitted to the query"
+    );
+    let shared = of(TmmConfig { mode: Some(Mode::Shared), score: ScoreKind::Margin, ..quick() });
+    assert_eq!(shared.summary, "margin of dummy classes fitted to the query, on stored rows of 3 views");
+}
+
+#[test]
+fn without_a_mode_multiview_answers_and_says_so() {
+    let asked = TmmConfig { mode: None, heat_maps: 1, certify: Certify::Bound, ..quick() };
+    let answer = rerank(asked.clone(), &Budget::unlimited());
+    assert_eq!(answer.ranking.name, "multiview");
+    assert!(
+        answer.ranking.summary.contains("2 disturbed copies, summed over 3 views"),
+        "{:?}",
+        answer.ranking
+    );
+    let noted = |words: &str| {
+        answer.artifacts.iter().any(|a| matches!(a, Artifact::Note(note) if note.contains(words)))
+    };
+    assert!(noted("give tmm a mode") && noted("no heat map") && noted("no certificate"));
+    let views = Parameters([("mode".to_owned(), ParameterValue::Text("views".to_owned()))].into());
+    let candidates: Vec<ExemplarId> = (0..EXEMPLARS as u32).collect();
+    let named = rerank_with(quick(), &candidates, &views, &Budget::unlimited()).unwrap();
+    assert_eq!((named.ranking, named.scores), (answer.ranking, answer.scores));
+}
+
+#[test]
+fn the_hosts_row_of_the_query_stands_in_for_its_own() {
+    let (source, query, parameters) = (source(), tiny::image(107), Parameters::default());
+    let candidates: Vec<ExemplarId> = (0..EXEMPLARS as u32).collect();
+    for config in modes() {
+        let reranker = reranker(config);
+        let run = |query_rows: &QueryRows| {
+            let job = RerankJob {
+                query: &query,
+                query_label: None,
+                query_rows,
+                candidates: &candidates,
+                source: &source,
+                parameters: &parameters,
+                seed: 3,
+            };
+            reranker.rerank(&job, &Budget::unlimited())
+        };
+        let row = tiny::model().features(&[tiny::model().prepare(&query)]).unwrap().into_values();
+        let expected = run(&QueryRows::default()).unwrap().scores;
+        assert_eq!(run(&QueryRows::default().with(View::CLEAN, row)).unwrap().scores, expected);
+        let error = run(&QueryRows::default().with(View::CLEAN, vec![1.0])).unwrap_err();
+        assert!(matches!(error, RerankError::Source { .. }), "{error}");
+    }
 }

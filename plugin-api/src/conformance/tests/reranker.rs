@@ -3,8 +3,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::{images, moments, source};
 use crate::conformance::{Violation, check_reranker};
 use crate::{
-    Budget, Completion, Digest, FeatureRows, Image, ParameterKind, ParameterSpec, ParameterValue, Parameters,
-    RerankError, RerankJob, RerankScores, Reranker, RerankerDescription, View, ViewId,
+    AppliedRanking, Budget, Completion, Digest, FeatureRows, Image, ParameterKind, ParameterSpec,
+    ParameterValue, Parameters, QueryRows, RerankError, RerankJob, RerankScores, Reranker,
+    RerankerDescription, StageScores, StageTiming, View, ViewId,
 };
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -25,6 +26,10 @@ enum Flaw {
     RefusesTheEmptyJob,
     WrongRefusal,
     PanicsTogether,
+    RepeatsAStage,
+    TakesAWordOfTheHost,
+    CallsAStageScore,
+    SaysNothing,
 }
 
 /// Scores by the distance of whitened rows, plus a weight times the mean brightness.
@@ -52,7 +57,7 @@ fn toy(flaw: Flaw) -> Toy {
         description: RerankerDescription {
             name: "toy",
             version: "1",
-            summary: "",
+            summary: "distance of whitened rows",
             max_candidates: 10,
             parameters: vec![weight, mode],
             views: vec![view],
@@ -103,13 +108,19 @@ impl Reranker for Toy {
         let stage = |source| RerankError::Source { stage: "score", source };
         let query = FeatureRows::new(2, moments(job.query).to_vec()).unwrap();
         let query = job.source.whiten(View::CLEAN, &query).map_err(stage)?;
-        let mut result = RerankScores {
-            scores: vec![],
-            completion: Completion::Complete,
-            stages: vec![],
-            timings: vec![],
-            artifacts: vec![],
-        };
+        let mut result =
+            RerankScores::new(AppliedRanking::of(&self.description), Vec::new(), Completion::Complete);
+        let timing = |stage| StageTiming { stage, elapsed: std::time::Duration::ZERO, steps: 0 };
+        result.timings.push(timing("score"));
+        if self.flaw == Flaw::RepeatsAStage {
+            result.timings.push(timing("score"));
+        } else if self.flaw == Flaw::TakesAWordOfTheHost {
+            result.timings.push(timing("embed"));
+        } else if self.flaw == Flaw::CallsAStageScore {
+            result.stages.push(StageScores { stage: "score", scores: Vec::new() });
+        } else if self.flaw == Flaw::SaysNothing {
+            result.ranking.summary.clear();
+        }
         for (place, id) in job.candidates.iter().take(self.description.max_candidates).enumerate() {
             if let Some(end) = budget.spend(1).filter(|_| self.flaw != Flaw::IgnoresBudget) {
                 if self.flaw == Flaw::FailsWhenSpent {
@@ -147,6 +158,7 @@ fn check(toy: &Toy, candidates: &[u32]) -> Result<(), Violation> {
     let job = RerankJob {
         query: &query,
         query_label: None,
+        query_rows: &QueryRows::default(),
         candidates,
         source: &source,
         parameters: &parameters,
@@ -184,6 +196,10 @@ fn each_flaw_of_a_reranker_is_found() {
     assert!(matches!(find(Flaw::WrongRefusal), Violation::Refusal { .. }));
     assert!(matches!(find(Flaw::Fails), Violation::Rerank { .. }));
     assert!(matches!(find(Flaw::PanicsTogether), Violation::Panicked { .. }));
+    assert!(matches!(find(Flaw::RepeatsAStage), Violation::Stage { stage: "score", .. }));
+    assert!(matches!(find(Flaw::TakesAWordOfTheHost), Violation::Stage { stage: "embed", .. }));
+    assert!(matches!(find(Flaw::CallsAStageScore), Violation::Stage { stage: "score", .. }));
+    assert!(matches!(find(Flaw::SaysNothing), Violation::Unnamed { .. }));
 }
 
 #[test]
