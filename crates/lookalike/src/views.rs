@@ -8,8 +8,8 @@ use crate::database::Database;
 use crate::error::{Error, MAX_VIEWS};
 use crate::trigger::{GlobalFit, fit_trigger};
 
-/// Names of the two views that the default preset of `tmm` was searched with, and the intensity of their triggers
-/// (`crates/eval/reports/default-preset.md`).
+/// Names of the two views that `multiview` was searched with, and the intensity of their triggers
+/// (`crates/eval/reports/multiview.md`).
 pub const RECOMMENDED_VIEWS: [&str; 2] = ["fitted", "drawn"];
 const RECOMMENDED_OMEGA: f32 = 0.3;
 
@@ -30,7 +30,7 @@ impl Database {
         self.keep_views(all)
     }
 
-    /// The two views that the default preset of `tmm` was searched with: a trigger fitted to images of this collection, and
+    /// The two views that `multiview` was searched with: a trigger fitted to images of this collection, and
     /// one drawn at random. Equal collections and seeds give equal views. Pass them to [`Database::add_views`] when the
     /// collection is dropped. `progress` is called with the updates made, and how many there are at most.
     ///

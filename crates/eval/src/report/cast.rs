@@ -6,7 +6,7 @@ use crate::{
     Baseline, Contestant, Experiment, Line, Measure, ProtocolSummary, REFERENCES, TUNED, TmmWay, Way,
 };
 
-/// What the preset `default` is called where it takes part with its own views.
+/// What `multiview` is called where it takes part with the views that it was searched with.
 pub(super) const SHIPPED: &str = "multiview";
 
 /// Most curves of one plot.
