@@ -1,4 +1,4 @@
-//! What an ingest promises: idempotence, upserts by key, refusals one by one, generations.
+//! What an ingest promises: idempotence, upserts by key, refusals one by one, states.
 
 use std::fs;
 use std::sync::Arc;

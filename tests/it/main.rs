@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `tidy` | the house: edges between crates, forbidden names, top-level entries, paths in the documents |
 //! | `ranking` | shortlists equal brute force and the golden scores; filters; ties |
-//! | `ingest` | idempotence, upserts, refusals, generations, another model |
+//! | `ingest` | idempotence, upserts, refusals, states, another model |
 //! | `glyphs` | the whole product on drawn glyphs with the shipped network |
 //! | `determinism` | equal queries on equal data give equal bits, whatever happens beside them |
 //! | `edges` | odd queries and odd collections, with the method on |

@@ -6,18 +6,18 @@ use lookalike_plugin_api::{ExemplarId, SplitMix64};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
-use crate::generation::Generation;
 use crate::matrix::row_hash;
+use crate::state::State;
 
 /// At most `size` live exemplars, spread evenly over the labels (no label counts as one more label).
 ///
 /// Which exemplars of a label are taken, and the order of all, depend on the seed and their clean rows alone, not on
 /// when they were stored. Labels take turns, so a small class is represented fully before a large one gets a second
 /// share.
-pub(crate) fn background(generation: &Generation, size: usize, seed: u64) -> Vec<ExemplarId> {
-    let catalog = generation.catalog();
-    let all = sampled(generation);
-    let keyed = shuffled(generation, &all, seed);
+pub(crate) fn background(state: &State, size: usize, seed: u64) -> Vec<ExemplarId> {
+    let catalog = state.catalog();
+    let all = sampled(state);
+    let keyed = shuffled(state, &all, seed);
     if size >= keyed.len() {
         return keyed.into_iter().map(|(_, id)| id).collect();
     }
@@ -41,14 +41,14 @@ pub(crate) fn background(generation: &Generation, size: usize, seed: u64) -> Vec
 }
 
 /// The ids that can be in a sample.
-fn sampled(generation: &Generation) -> RoaringBitmap {
-    generation.catalog().live() - generation.without_row()
+fn sampled(state: &State) -> RoaringBitmap {
+    state.catalog().live() - state.without_row()
 }
 
 /// The ids with what puts them in order, in that order. Exemplars of equal rows are told apart by
 /// their labels, and those that are alike in all are told apart by their ids.
-fn shuffled(generation: &Generation, ids: &RoaringBitmap, seed: u64) -> Vec<(u64, ExemplarId)> {
-    let matrix = generation.clean();
+fn shuffled(state: &State, ids: &RoaringBitmap, seed: u64) -> Vec<(u64, ExemplarId)> {
+    let matrix = state.clean();
     let mut keyed: Vec<(u64, ExemplarId)> = matrix
         .blocks()
         .par_iter()
@@ -58,7 +58,7 @@ fn shuffled(generation: &Generation, ids: &RoaringBitmap, seed: u64) -> Vec<(u64
                 .map(|(id, row)| (hashed(seed ^ hashed(row_hash(row))), *id))
         })
         .collect();
-    let catalog = generation.catalog();
+    let catalog = state.catalog();
     let label = |id: ExemplarId| catalog.label_of(id).and_then(|label| catalog.label_name(label));
     keyed.par_sort_unstable_by(|a, b| {
         a.0.cmp(&b.0).then_with(|| label(a.1).cmp(&label(b.1))).then(a.1.cmp(&b.1))

@@ -12,8 +12,8 @@ use lookalike_store::{
     VerifyReport, WriteBatch, WriteError, WriteReceipt,
 };
 
-use crate::generation::{Generation, OwnRows};
 use crate::kept_view::KeptView;
+use crate::state::{OwnRows, State};
 use crate::views::{DeclaredView, Served};
 
 /// An open collection: exemplars of one model, searchable while they are written.
@@ -28,8 +28,8 @@ pub struct Collection {
 struct Inner {
     stored: Arc<lookalike_store::Collection>,
     /// Derived state; a write swaps in a new one, so that a search keeps the one it began with.
-    generation: RwLock<Arc<Generation>>,
-    /// Held while a generation is made of the one before and swapped in.
+    state: RwLock<Arc<State>>,
+    /// Held while a state is made of the one before and swapped in.
     turn: Mutex<()>,
     /// Shared by writers; whoever changes the model has it alone, so that no rows of the old one are written after.
     gate: RwLock<()>,
@@ -49,10 +49,8 @@ impl Collection {
     ) -> Result<Self, ReadError> {
         // Files that are missing are made first: rows are then read from the tree once, and not held in memory.
         save_rows(&stored, &served);
-        let generation = RwLock::new(Arc::new(Generation::load(&stored, served)?));
-        Ok(Self {
-            inner: Arc::new(Inner { stored, generation, turn: Mutex::default(), gate: RwLock::default() }),
-        })
+        let state = RwLock::new(Arc::new(State::load(&stored, served)?));
+        Ok(Self { inner: Arc::new(Inner { stored, state, turn: Mutex::default(), gate: RwLock::default() }) })
     }
 
     /// The collection's name.
@@ -123,7 +121,7 @@ impl Collection {
 
     /// Number of exemplars.
     pub fn len(&self) -> u64 {
-        self.generation().catalog().live().len()
+        self.state().catalog().live().len()
     }
 
     /// Whether there is no exemplar.
@@ -133,8 +131,8 @@ impl Collection {
 
     /// Labels with the number of their exemplars, by name.
     pub fn label_counts(&self) -> BTreeMap<String, u64> {
-        let generation = self.generation();
-        let labels = generation.catalog().labels();
+        let state = self.state();
+        let labels = state.catalog().labels();
         labels
             .filter(|(_, _, members)| !members.is_empty())
             .map(|(_, name, members)| (name.to_owned(), members.len()))
@@ -191,7 +189,7 @@ impl Collection {
 
     /// The rerankers that searches may name.
     pub fn rerankers(&self) -> Vec<Arc<dyn Reranker>> {
-        self.generation().serving().rerankers.clone()
+        self.state().serving().rerankers.clone()
     }
 
     /// Whether somebody else holds it too.
@@ -203,8 +201,8 @@ impl Collection {
         Arc::clone(&self.inner.stored)
     }
 
-    pub(crate) fn generation(&self) -> Arc<Generation> {
-        Arc::clone(&self.inner.generation.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.inner.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Lets the store keep the rows in files where that makes the next opening quicker, and maps what is in memory
@@ -212,7 +210,7 @@ impl Collection {
     pub(crate) fn keep_rows(&self) {
         // Rows and model must not change apart from each other meanwhile.
         let _gate = self.pass_gate();
-        if save_rows(&self.inner.stored, self.generation().served())
+        if save_rows(&self.inner.stored, self.state().served())
             && let Err(error) = self.reload(None)
         {
             let error: &(dyn Error + 'static) = &error;
@@ -220,17 +218,17 @@ impl Collection {
         }
     }
 
-    /// Shows rows that came for exemplars that were there already. Where none did, the generation stays, with the
+    /// Shows rows that came for exemplars that were there already. Where none did, the state stays, with the
     /// whitenings that were fitted in it.
     pub(crate) fn show_completed(&self) -> Result<(), ReadError> {
         let _gate = self.pass_gate();
-        let (catalog, generation) = (self.inner.stored.catalog(), self.generation());
+        let (catalog, state) = (self.inner.stored.catalog(), self.state());
         let is_behind =
             |view: &KeptView| *view.missing() != *catalog.without_row(catalog.current_model(), view.kept());
-        if !generation.views().any(is_behind) {
+        if !state.views().any(is_behind) {
             return Ok(());
         }
-        save_rows(&self.inner.stored, self.generation().served());
+        save_rows(&self.inner.stored, self.state().served());
         self.reload(None)
     }
 
@@ -242,8 +240,8 @@ impl Collection {
     /// Swaps in the newest state as the store has it, with another model if one is given.
     pub(crate) fn reload(&self, served: Option<Arc<Served>>) -> Result<(), ReadError> {
         let _turn = self.turn();
-        let served = served.unwrap_or_else(|| Arc::clone(self.generation().served()));
-        self.swap(Generation::load(&self.inner.stored, served)?);
+        let served = served.unwrap_or_else(|| Arc::clone(self.state().served()));
+        self.swap(State::load(&self.inner.stored, served)?);
         Ok(())
     }
 
@@ -256,26 +254,26 @@ impl Collection {
         self.inner.gate.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a generation the current one. Only for who holds the turn.
-    fn swap(&self, next: Generation) {
-        *self.inner.generation.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+    /// Makes a state the current one. Only for who holds the turn.
+    fn swap(&self, next: State) {
+        *self.inner.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
     }
 
-    /// Writes the batch that `prepare` makes, with rows of the current model, and swaps in a generation that shows it.
+    /// Writes the batch that `prepare` makes, with rows of the current model, and swaps in a state that shows it.
     ///
     /// Several may write at once: the store makes their batches durable together.
     pub(crate) fn write_with<E: From<WriteError>>(
         &self,
-        prepare: impl FnOnce(&Generation) -> Result<WriteBatch, E>,
+        prepare: impl FnOnce(&State) -> Result<WriteBatch, E>,
     ) -> Result<WriteReceipt, E> {
         let _gate = self.pass_gate();
-        let generation = self.generation();
-        let batch = prepare(&generation)?;
+        let state = self.state();
+        let batch = prepare(&state)?;
         let rows: Vec<_> = batch.upserts.iter().map(|exemplar| exemplar.rows.clone()).collect();
-        let receipt = self.inner.stored.write_made_with(batch, generation.model().fingerprint())?;
+        let receipt = self.inner.stored.write_made_with(batch, state.model().fingerprint())?;
         // Rows that a repair had lost and that came with their images again lie among older ones.
         let completes = |id: ExemplarId, rows: &[(String, Vec<f32>)]| {
-            generation
+            state
                 .views()
                 .any(|view| view.missing().contains(id) && rows.iter().any(|(kept, _)| kept == view.kept()))
         };
@@ -297,7 +295,7 @@ impl Collection {
     /// Swaps in the newest state. `own` are rows that the caller wrote; what others wrote meanwhile is read.
     fn advance(&self, own: &OwnRows) {
         let _turn = self.turn();
-        let current = self.generation();
+        let current = self.state();
         let catalog = self.inner.stored.catalog();
         if catalog.batch() != current.catalog().batch() {
             self.swap(current.advanced(&self.inner.stored, catalog, own));
@@ -392,9 +390,9 @@ mod tests {
     }
 
     fn rows(collection: &Collection) -> Vec<(ExemplarId, Vec<f32>)> {
-        let generation = collection.generation();
-        let row = |id| (id, generation.clean().row(id).unwrap().to_vec());
-        generation.catalog().live().iter().map(row).collect()
+        let state = collection.state();
+        let row = |id| (id, state.clean().row(id).unwrap().to_vec());
+        state.catalog().live().iter().map(row).collect()
     }
 
     type Answers = (Vec<(ExemplarId, f32)>, Vec<(ExemplarId, Vec<f32>)>);
@@ -431,13 +429,13 @@ mod tests {
         drop((database, fresh));
 
         let mapped = reopened(&root);
-        assert_eq!(mapped.generation().clean().len(), 4_000);
+        assert_eq!(mapped.state().clean().len(), 4_000);
         assert_alike(&answers(&mapped), &expected);
         drop(mapped);
 
         std::fs::remove_dir_all(files(&root)).unwrap();
         let read = reopened(&root);
-        assert_eq!(read.generation().clean().len(), 3_997);
+        assert_eq!(read.state().clean().len(), 3_997);
         assert_alike(&answers(&read), &expected);
     }
 
@@ -459,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_after_the_rows_were_mapped_do_not_touch_an_older_generation() {
+    fn writes_after_the_rows_were_mapped_do_not_touch_an_older_state() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("database");
         let database = Database::create(&root, embedder(), StoreConfig::default()).unwrap();
@@ -467,7 +465,7 @@ mod tests {
         drop(database);
 
         let mapped = reopened(&root);
-        let before = mapped.generation();
+        let before = mapped.state();
         ingest(&mapped, 4_500..9_700);
         mapped.delete(&["4499".to_owned()]).unwrap();
         assert_eq!((before.clean().len(), before.clean().row(4_500)), (4_500, None));

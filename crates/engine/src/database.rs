@@ -11,8 +11,8 @@ use lookalike_store::{ArchiveError, ArchiveReport, Model, ReadError, Store, Stor
 use thiserror::Error;
 
 use crate::collection::Collection;
-use crate::generation::Serving;
 use crate::rebuild::{self, RebuildError, RebuildEstimate, RebuildProgress, RebuildReport};
+use crate::state::Serving;
 use crate::views::{Served, ViewsError, ViewsReport};
 
 /// Why a database or one of its collections could not be opened.

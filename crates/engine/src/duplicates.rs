@@ -29,7 +29,7 @@ pub struct DuplicatePair {
     pub same_content: bool,
 }
 
-/// The near duplicates of a collection, in one generation of it.
+/// The near duplicates of a collection, in one state of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DuplicateReport {
     /// Number of pairs found, whether kept or not.
@@ -63,7 +63,7 @@ pub enum DuplicatesError {
 
 impl Collection {
     /// All pairs of exemplars whose clean rows have a cosine similarity of at least `threshold`, 0 to 1, from the
-    /// generation that is current at the call. The `most` most similar ones are given, all are counted and grouped.
+    /// state that is current at the call. The `most` most similar ones are given, all are counted and grouped.
     ///
     /// Every pair is compared, exactly and on all cores: n exemplars of d values take n * n * d / 2 multiplications.
     /// The budget is polled every few milliseconds; when it runs out, the report holds what was found until then.
@@ -84,9 +84,8 @@ impl Collection {
         if !(0.0..=1.0).contains(&threshold) {
             return Err(DuplicatesError::Threshold { found: threshold });
         }
-        let generation = self.generation();
-        let mut report =
-            compare_all(generation.clean(), generation.catalog().live(), threshold, most, budget);
+        let state = self.state();
+        let mut report = compare_all(state.clean(), state.catalog().live(), threshold, most, budget);
         let stored = self.stored();
         for pair in &mut report.pairs {
             // Who was deleted meanwhile has no content to compare.

@@ -29,7 +29,7 @@ pub(crate) use self::rows::rows_of;
 use self::rows::{embed, embed_again, portions};
 use crate::collection::Collection;
 use crate::decode::{DecodeError, decode, encode_png};
-use crate::generation::Generation;
+use crate::state::State;
 use crate::views::{DeriveError, Served};
 
 /// Batches that may wait between embedding and storing.
@@ -212,7 +212,7 @@ impl Collection {
     fn prepare(&self, batch: Vec<Incoming>, duplicates: DuplicatePolicy) -> Result<Embedded, IngestError> {
         let _span = info_span!("stage", name = "decode", n = batch.len()).entered();
         // Rows that are known and rows that are made must be of one model.
-        let generation = self.generation();
+        let state = self.state();
         let outcomes: Vec<Result<Prepared, Prevented>> = batch
             .into_par_iter()
             .map(|incoming| match incoming {
@@ -221,15 +221,13 @@ impl Collection {
                     let key = item.key.clone();
                     let mut prepared =
                         prepare_one(item).map_err(|reason| Prevented::Refused(Refusal { key, reason }))?;
-                    self.find_row(&generation, &mut prepared, row, duplicates)
-                        .map_err(Prevented::Unreadable)?;
+                    self.find_row(&state, &mut prepared, row, duplicates).map_err(Prevented::Unreadable)?;
                     Ok(prepared)
                 }
             })
             .collect();
         let exemplars = Vec::with_capacity(outcomes.len());
-        let mut embedded =
-            Embedded { exemplars, refusals: Vec::new(), served: Arc::clone(generation.served()) };
+        let mut embedded = Embedded { exemplars, refusals: Vec::new(), served: Arc::clone(state.served()) };
         for (place, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
                 Ok(value) => embedded.exemplars.push(Placed { place, value }),
@@ -246,21 +244,21 @@ impl Collection {
     /// What stored content lacks in a view, it goes on lacking: to complete a view is a work of its own.
     fn find_row(
         &self,
-        generation: &Generation,
+        state: &State,
         prepared: &mut Prepared,
         brought: Option<Vec<f32>>,
         duplicates: DuplicatePolicy,
     ) -> Result<(), lookalike_store::ReadError> {
         let rows = &mut prepared.exemplar.rows;
         if let Some(id) = self.stored_alike(&prepared.exemplar.key, prepared.content, duplicates)?
-            && generation.clean().row(id).is_some()
+            && state.clean().row(id).is_some()
         {
-            let known = generation.views().filter_map(|view| Some((view, view.matrix().row(id)?)));
+            let known = state.views().filter_map(|view| Some((view, view.matrix().row(id)?)));
             rows.extend(known.map(|(view, row)| (view.kept().to_owned(), row.to_vec())));
             prepared.image = None;
         } else if let Some(row) = brought {
             rows.push((View::CLEAN.to_owned(), row));
-            if generation.served().views().is_empty() {
+            if state.served().views().is_empty() {
                 prepared.image = None;
             }
         }
@@ -297,9 +295,9 @@ impl Collection {
     ) -> Result<Vec<Upserted>, IngestError> {
         let mut outcomes = Vec::with_capacity(exemplars.len());
         for mut upserts in portions(exemplars) {
-            let receipt = self.write_with(|generation| {
-                if !generation.served().makes_rows_of(served) {
-                    embed_again(&mut upserts, generation.served())?;
+            let receipt = self.write_with(|state| {
+                if !state.served().makes_rows_of(served) {
+                    embed_again(&mut upserts, state.served())?;
                 }
                 Ok::<_, IngestError>(WriteBatch { upserts, deletes: Vec::new() })
             })?;

@@ -1,4 +1,4 @@
-//! The rows of one view in one generation.
+//! The rows of one view in one state.
 
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::matrix::Matrix;
 use crate::views::{COMPLETE, COMPLETE_CLEAN};
 use crate::whitening::{self, Whitening};
 
-/// A view as a generation has it: its rows in memory, and which exemplars have none there.
+/// A view as a state has it: its rows in memory, and which exemplars have none there.
 #[derive(Debug)]
 pub(crate) struct KeptView {
     name: String,

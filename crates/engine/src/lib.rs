@@ -16,7 +16,6 @@ mod decode;
 mod duplicates;
 mod exchange;
 mod filter;
-mod generation;
 mod ingest;
 mod kept_view;
 mod matrix;
@@ -27,6 +26,7 @@ mod rebuild;
 mod search;
 mod shortlist;
 mod snapshot;
+mod state;
 #[cfg(test)]
 mod toy;
 mod views;
@@ -40,7 +40,6 @@ pub use exchange::{
     ExportError, ExportOptions, ExportReport, FORMAT_VERSION, FileError, ImportError, RowError,
 };
 pub use filter::{Filter, FilterError, MAX_FILTER_BYTES};
-pub use generation::Serving;
 pub use ingest::{
     DuplicatePolicy, IngestError, IngestItem, IngestOptions, IngestProgress, IngestReport, ItemImage,
     MAX_REFUSALS_KEPT, Refusal, RefusalReason,
@@ -53,6 +52,7 @@ pub use query::{
 pub use rebuild::{RebuildError, RebuildEstimate, RebuildProgress, RebuildReport};
 pub use search::SearchError;
 pub use snapshot::Snapshot;
+pub use state::Serving;
 pub use views::{DeriveError, MAX_DECLARED_VIEWS, ViewStatus, ViewsError, ViewsReport};
 pub use whitening::SHRINK;
 

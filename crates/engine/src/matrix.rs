@@ -3,7 +3,7 @@
 //! Rows lie in blocks behind `Arc`s. What was there when the collection was opened stays in the store's segments,
 //! mapped from files where these are, and a block is a view into one; what is written later is owned. A write makes a
 //! new matrix that shares every full block with the old one and copies only the last owned one, so a search keeps its
-//! generation while an ingest goes on, at the price of at most one block's copy a batch.
+//! state while an ingest goes on, at the price of at most one block's copy a batch.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -15,8 +15,8 @@ pub(crate) use self::filling::{Filling, Scope};
 use self::filling::{images_of, remaining};
 use crate::collection::Collection;
 use crate::decode::DecodeError;
-use crate::generation::Serving;
 use crate::ingest::{IngestError, rows_of};
+use crate::state::Serving;
 use crate::views::{DeclaredView, DeriveError, Served, ViewsError};
 
 /// With no more than so many rows missing, writers wait until the switch is done.

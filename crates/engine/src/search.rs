@@ -19,11 +19,11 @@ use self::reranked::Reranked;
 use self::views::{Shortlist, not_stopped, query_rows, ranked, views_of};
 use crate::collection::Collection;
 use crate::decode::{DecodeError, decode};
-use crate::generation::Generation;
 use crate::kept_view::KeptView;
 use crate::metric::{Direction, Metric};
 use crate::query::{Answer, Candidates, Hit, MAX_HITS, Query, QueryImage, Ranking, Rerank, StageScore};
 use crate::snapshot::Snapshot;
+use crate::state::State;
 use crate::views::DeriveError;
 
 /// Why a search has no answer.
@@ -160,18 +160,18 @@ impl Collection {
     fn asked(&self, query: &Query, rankings: &[Ranking]) -> Result<Asked, SearchError> {
         rankings.iter().try_for_each(|ranking| check(query, ranking))?;
         let mut watch = Stopwatch::default();
-        let generation = self.generation();
+        let state = self.state();
         let image = watch.stage("decode", || decoded(&query.image))?;
         let mut views: Vec<&KeptView> = Vec::new();
         for ranking in rankings {
-            views.extend(views_of(ranking, &generation)?);
+            views.extend(views_of(ranking, &state)?);
         }
-        let rows = watch.stage("embed", || query_rows(&generation, &views, &image))?;
-        let matched = query.filter.as_ref().map_or_else(
-            || generation.catalog().live().clone(),
-            |filter| filter.matches(generation.catalog()),
-        );
-        Ok(Asked { image, rows, matched, generation, timings: watch.timings })
+        let rows = watch.stage("embed", || query_rows(&state, &views, &image))?;
+        let matched = query
+            .filter
+            .as_ref()
+            .map_or_else(|| state.catalog().live().clone(), |filter| filter.matches(state.catalog()));
+        Ok(Asked { image, rows, matched, state, timings: watch.timings })
     }
 
     /// One ranking's answer.
@@ -197,7 +197,7 @@ impl Collection {
             ranking: reranked.ranking.unwrap_or(shortlist.ranking),
             status: reranked.status,
             matched: asked.matched.len(),
-            batch: asked.generation.catalog().batch(),
+            batch: asked.state.catalog().batch(),
             query_row: asked.rows.get(View::CLEAN).map(<[f32]>::to_vec).unwrap_or_default(),
             metric: shortlist.metric,
             timings: watch.timings,
@@ -215,7 +215,7 @@ impl Collection {
         asked: &Asked,
         shortlist: &[(ExemplarId, f32)],
     ) -> Result<Reranked, SearchError> {
-        let serving = asked.generation.serving();
+        let serving = asked.state.serving();
         let reranker = serving.reranker(&rerank.reranker).ok_or_else(|| SearchError::UnknownReranker {
             name: rerank.reranker.clone(),
             known: serving.reranker_names(),
@@ -230,7 +230,7 @@ impl Collection {
             });
         }
         let candidates: Vec<ExemplarId> = shortlist.iter().map(|(id, _)| *id).collect();
-        let snapshot = Snapshot::new(self.stored(), Arc::clone(&asked.generation), &query.budget);
+        let snapshot = Snapshot::new(self.stored(), Arc::clone(&asked.state), &query.budget);
         let job = RerankJob {
             query: &asked.image,
             query_label: query.label.as_deref(),
@@ -264,7 +264,7 @@ impl Collection {
         let stages_before = reranked.stages_of(&chosen.iter().map(|(id, _)| *id).collect());
         let mut hits = Vec::with_capacity(chosen.len());
         for (place, (id, score)) in chosen.iter().enumerate() {
-            let Some(record) = self.stored().record_in(asked.generation.catalog(), *id)? else { continue };
+            let Some(record) = self.stored().record_in(asked.state.catalog(), *id)? else { continue };
             let mut stages = Vec::with_capacity(2 + stages_before.len());
             if let Some(place) = places.get(id) {
                 stages.push(StageScore {
@@ -308,7 +308,7 @@ pub(crate) struct Asked {
     rows: QueryRows,
     /// Exemplars that pass the filter.
     matched: RoaringBitmap,
-    generation: Arc<Generation>,
+    state: Arc<State>,
     timings: Vec<StageTiming>,
 }
 

@@ -4,10 +4,10 @@ use lookalike_plugin_api::{Budget, Completion, ExemplarId, order_by_score};
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
-use crate::generation::Generation;
 use crate::kept_view::KeptView;
 use crate::metric::{Metric, centred_dot, dot, squared_distance};
 use crate::project::Projection;
+use crate::state::State;
 use crate::whitening::Whitening;
 
 /// A query's row in a view.
@@ -24,7 +24,7 @@ pub(crate) struct QueryRow<'a> {
 /// `None` when the metric is [`Metric::Whitened`] and the rows of a view do not vary. Fitting a whitening ends with the
 /// budget.
 pub(crate) fn shortlist(
-    generation: &Generation,
+    state: &State,
     query: &[QueryRow<'_>],
     metric: Metric,
     candidates: &RoaringBitmap,
@@ -47,7 +47,7 @@ pub(crate) fn shortlist(
             })
         }
         Metric::Whitened if others.is_empty() => {
-            let Some(whitening) = view.whitening(generation.catalog().live(), budget)? else {
+            let Some(whitening) = view.whitening(state.catalog().live(), budget)? else {
                 return Ok(None);
             };
             let query = whitening.query(row);
@@ -56,20 +56,20 @@ pub(crate) fn shortlist(
                 centred_dot(&query.direction, exemplar.values, whitening.mean()) * norm
             })
         }
-        Metric::Whitened => return summed(generation, query, candidates, depth, budget),
+        Metric::Whitened => return summed(state, query, candidates, depth, budget),
     };
     Ok(Some(nearest))
 }
 
 /// The best by the sum of whitened cosines in several views.
 fn summed(
-    generation: &Generation,
+    state: &State,
     query: &[QueryRow<'_>],
     candidates: &RoaringBitmap,
     depth: usize,
     budget: &Budget,
 ) -> Result<Option<Vec<(ExemplarId, f32)>>, Completion> {
-    let live = generation.catalog().live();
+    let live = state.catalog().live();
     let mut whitenings: Vec<&Whitening> = Vec::with_capacity(query.len());
     for row in query {
         let Some(whitening) = row.view.whitening(live, budget)? else { return Ok(None) };

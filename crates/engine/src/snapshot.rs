@@ -1,4 +1,4 @@
-//! What a reranker sees of a collection: one generation, answered from memory and disk.
+//! What a reranker sees of a collection: one state, answered from memory and disk.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -11,15 +11,15 @@ use rayon::prelude::*;
 use crate::background::background;
 use crate::collection::Collection;
 use crate::decode::decode;
-use crate::generation::Generation;
 use crate::kept_view::KeptView;
 use crate::project::Projection;
+use crate::state::State;
 use crate::whitening::Whitening;
 
 /// Ids that a thread checks at a time.
 const CHECKED_AT_ONCE: usize = 4096;
 
-/// One generation of a collection as a reranker sees it: for whoever calls a [`Reranker`](lookalike_plugin_api::Reranker) without
+/// One state of a collection as a reranker sees it: for whoever calls a [`Reranker`](lookalike_plugin_api::Reranker) without
 /// a search, with candidates of their own choice.
 ///
 /// It shows the same exemplars, rows and labels however long it is held, whatever is written meanwhile, and keeps their
@@ -27,7 +27,7 @@ const CHECKED_AT_ONCE: usize = 4096;
 #[derive(Debug)]
 pub struct Snapshot {
     stored: Arc<lookalike_store::Collection>,
-    generation: Arc<Generation>,
+    state: Arc<State>,
     /// The job's, without its step limit: what takes long here are no steps.
     budget: Budget,
 }
@@ -37,29 +37,25 @@ fn storage(source: impl Error + Send + Sync + 'static) -> SourceError {
 }
 
 impl Collection {
-    /// The newest generation. Work that takes long in it, such as fitting a whitening, ends with `budget`, whose step
+    /// The newest state. Work that takes long in it, such as fitting a whitening, ends with `budget`, whose step
     /// limit does not count.
     pub fn snapshot(&self, budget: &Budget) -> Snapshot {
-        Snapshot::new(self.stored(), self.generation(), budget)
+        Snapshot::new(self.stored(), self.state(), budget)
     }
 }
 
 impl Snapshot {
-    pub(crate) fn new(
-        stored: Arc<lookalike_store::Collection>,
-        generation: Arc<Generation>,
-        budget: &Budget,
-    ) -> Self {
-        Self { stored, generation, budget: budget.without_step_limit() }
+    pub(crate) fn new(stored: Arc<lookalike_store::Collection>, state: Arc<State>, budget: &Budget) -> Self {
+        Self { stored, state, budget: budget.without_step_limit() }
     }
 
     /// The exemplars in it, ascending.
     pub fn ids(&self) -> Vec<ExemplarId> {
-        self.generation.catalog().live().iter().collect()
+        self.state.catalog().live().iter().collect()
     }
 
     fn present(&self, ids: &[ExemplarId]) -> Result<(), SourceError> {
-        let live = self.generation.catalog().live();
+        let live = self.state.catalog().live();
         let is_gone = |id: &&ExemplarId| !live.contains(**id);
         let gone = if ids.len() <= CHECKED_AT_ONCE {
             // Not worth a turn of the pool, which others may keep busy.
@@ -74,12 +70,12 @@ impl Snapshot {
     }
 
     fn view(&self, name: &str) -> Result<&KeptView, SourceError> {
-        self.generation.view(name).ok_or_else(|| SourceError::View { name: name.to_owned() })
+        self.state.view(name).ok_or_else(|| SourceError::View { name: name.to_owned() })
     }
 
     fn whitening<'a>(&'a self, view: &'a KeptView) -> Result<&'a Whitening, SourceError> {
         let too_few = || SourceError::Whitening { rows: view.matrix().len() };
-        let fitted = view.whitening(self.generation.catalog().live(), &self.budget);
+        let fitted = view.whitening(self.state.catalog().live(), &self.budget);
         fitted.map_err(SourceError::Stopped)?.ok_or_else(too_few)
     }
 }
@@ -107,7 +103,7 @@ impl ExemplarSource for Snapshot {
     fn images(&self, ids: &[ExemplarId]) -> Result<Vec<Image>, SourceError> {
         self.present(ids)?;
         let image = |id: &ExemplarId| {
-            let bytes = self.stored.image_in(self.generation.catalog(), *id).map_err(storage)?;
+            let bytes = self.stored.image_in(self.state.catalog(), *id).map_err(storage)?;
             let bytes = bytes.ok_or(SourceError::Missing { id: *id })?;
             Ok(decode(&bytes).map_err(storage)?.image)
         };
@@ -131,15 +127,15 @@ impl ExemplarSource for Snapshot {
 
     fn labels(&self, ids: &[ExemplarId]) -> Result<Vec<Option<LabelId>>, SourceError> {
         self.present(ids)?;
-        Ok(ids.iter().map(|id| self.generation.catalog().label_of(*id)).collect())
+        Ok(ids.iter().map(|id| self.state.catalog().label_of(*id)).collect())
     }
 
     fn label_name(&self, label: LabelId) -> Option<&str> {
-        self.generation.catalog().label_name(label)
+        self.state.catalog().label_name(label)
     }
 
     fn background(&self, size: usize, seed: u64) -> Vec<ExemplarId> {
-        background(&self.generation, size, seed)
+        background(&self.state, size, seed)
     }
 
     fn whiten(&self, view: &str, rows: &FeatureRows) -> Result<FeatureRows, SourceError> {
@@ -173,7 +169,7 @@ impl ExemplarSource for Snapshot {
     }
 
     fn state_number(&self) -> Option<u64> {
-        Some(self.generation.number())
+        Some(self.state.number())
     }
 }
 

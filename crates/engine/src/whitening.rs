@@ -23,7 +23,7 @@ const MAX_CHUNK_ROWS: usize = 1024;
 /// Multiplications of one product, unless that were more rows.
 const CHUNK_VALUES: usize = MAX_CHUNK_ROWS * 512 * 512;
 
-/// Statistics of one view in one generation.
+/// Statistics of one view in one state.
 #[derive(Debug)]
 pub(crate) struct Whitening {
     mean: Vec<f32>,

@@ -81,7 +81,7 @@ fn contents(collection: &Collection) -> Vec<impl PartialEq + std::fmt::Debug + u
         .into_iter()
         .map(|record| {
             let image = collection.image(record.id).unwrap();
-            let row = collection.generation().clean().row(record.id).map(<[f32]>::to_vec);
+            let row = collection.state().clean().row(record.id).map(<[f32]>::to_vec);
             let shape = [record.height, record.width, u32::from(record.channels)];
             (record.key, record.label, record.tags, record.media_type, shape, image, row)
         })
@@ -156,7 +156,7 @@ fn rows_of_another_model_or_another_image_are_embedded_again() {
     assert_eq!(other.embedded() as u64, source.len());
 
     // One value of one row is changed: its seal is broken, and it is not believed.
-    let row = source.generation().clean().row(3).unwrap().to_vec();
+    let row = source.state().clean().row(3).unwrap().to_vec();
     let stored: Vec<u8> = row.iter().flat_map(|value| value.to_le_bytes()).collect();
     let place = bytes.windows(stored.len()).position(|window| window == stored).unwrap();
     let mut changed = bytes;

@@ -76,7 +76,7 @@ fn searches_and_writes_go_on_during_a_rebuild_and_see_the_new_model_after_it() {
     assert_eq!(report.embedded, collection.len());
     assert_eq!(*collection.fingerprint(), *other.fingerprint());
     assert_eq!(nearest(&collection, 1_015), "k1015");
-    assert_eq!(collection.generation().clean().dimension(), DIMENSION + 1);
+    assert_eq!(collection.state().clean().dimension(), DIMENSION + 1);
     ingest(&collection, 5_000..5_001);
     assert_eq!(nearest(&collection, 5_000), "k5000");
     assert!(collection.verify(&mut |_| {}).unwrap().is_clean());
@@ -117,12 +117,12 @@ fn an_interrupted_rebuild_for_another_model_leaves_what_is_served_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let collection = toy::collection(folder.path(), "main", &Toy::new(1));
     ingest(&collection, 0..700);
-    let before = collection.generation().number();
+    let before = collection.state().number();
     let cancel = CancelFlag::default();
     let budget = Budget::unlimited().with_cancel(cancel.clone());
     let report = collection.rebuild(&serving(Other::new()), &budget, &mut |_| cancel.cancel()).unwrap();
     assert_eq!((report.completion, report.embedded), (Completion::Cancelled, STEP_IMAGES as u64));
-    assert_eq!(collection.generation().number(), before);
+    assert_eq!(collection.state().number(), before);
 }
 
 #[test]
@@ -190,9 +190,9 @@ fn a_rebuild_makes_the_views_that_the_new_rerankers_declare() {
     assert!(exemplars > 600);
     assert_eq!((report.embedded, report.derived), (exemplars, 2 * exemplars));
     toy::ingest(&collection, late..late + 1);
-    let generation = collection.generation();
+    let state = collection.state();
     for (name, turn) in [("dim", 2), ("dark", 3)] {
-        let view = generation.view(name).unwrap();
+        let view = state.view(name).unwrap();
         assert!(view.missing().is_empty());
         for number in [0, 599, late - 1, late] {
             let row = toy::turned(&toy::scattered(number), turn, DIMENSION + 1);
@@ -208,7 +208,7 @@ fn a_rebuild_makes_the_views_that_the_new_rerankers_declare() {
     let report = collection.rebuild(&serving, &Budget::unlimited(), &mut |_| {}).unwrap();
     assert_eq!((report.embedded, report.derived), (0, exemplars + 1));
     assert_eq!(collection.drop_stale_views().unwrap().len(), 2);
-    assert!(collection.generation().view("dim").is_none());
+    assert!(collection.state().view("dim").is_none());
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn the_score_in_several_views_is_the_sum_of_whitened_cosines() {
     let folder = tempfile::tempdir().unwrap();
     let collection = collection(folder.path());
     toy::ingest(&collection, 0..50);
-    let generation = collection.generation();
+    let state = collection.state();
     let asked = toy::scattered(777);
     let clean: Vec<f32> = asked.samples().iter().map(|sample| f32::from(*sample) + 0.1).collect();
     let own = |view: &str| match view {
@@ -40,9 +40,9 @@ fn the_score_in_several_views_is_the_sum_of_whitened_cosines() {
         let mut expected: Vec<(ExemplarId, f64)> = (0..50)
             .map(|id| {
                 let sum = views.iter().map(|name| {
-                    let view = generation.view(name).unwrap();
+                    let view = state.view(name).unwrap();
                     let budget = Budget::unlimited();
-                    let fitted = view.whitening(generation.catalog().live(), &budget);
+                    let fitted = view.whitening(state.catalog().live(), &budget);
                     let whitening = fitted.unwrap().unwrap();
                     let whitened = |row: &[f32]| whitening.whiten(row);
                     cosine(&whitened(&own(name)), &whitened(view.matrix().row(id).unwrap()))

@@ -3,11 +3,11 @@
 use lookalike_plugin_api::{AppliedRanking, Completion, ExemplarId, Image, QueryRows, View};
 
 use super::{Asked, SearchError};
-use crate::generation::Generation;
 use crate::kept_view::KeptView;
 use crate::metric::Metric;
 use crate::query::{Query, Ranking};
 use crate::shortlist::{QueryRow, shortlist};
+use crate::state::State;
 
 /// The candidates of a ranking with their scores, best first, and what ranked them.
 pub(super) struct Shortlist {
@@ -18,16 +18,13 @@ pub(super) struct Shortlist {
 }
 
 /// The views that a ranking names, as far as its metric and the collection can serve them.
-pub(super) fn views_of<'a>(
-    ranking: &Ranking,
-    generation: &'a Generation,
-) -> Result<Vec<&'a KeptView>, SearchError> {
+pub(super) fn views_of<'a>(ranking: &Ranking, state: &'a State) -> Result<Vec<&'a KeptView>, SearchError> {
     let clean = [View::CLEAN.to_owned()];
     let names = if ranking.views.is_empty() { &clean[..] } else { &ranking.views };
     let mut views = Vec::with_capacity(names.len());
     for (place, name) in names.iter().enumerate() {
-        let view = generation.view(name).ok_or_else(|| {
-            let known: Vec<&str> = generation.views().map(KeptView::name).collect();
+        let view = state.view(name).ok_or_else(|| {
+            let known: Vec<&str> = state.views().map(KeptView::name).collect();
             SearchError::UnknownView { name: name.clone(), known: known.join(", ") }
         })?;
         if names[..place].contains(name) {
@@ -56,20 +53,20 @@ fn is_clean(views: &[&KeptView]) -> bool {
 
 /// Stage `embed`, of a query: its row in the clean view, and those in `views`.
 pub(super) fn query_rows(
-    generation: &Generation,
+    state: &State,
     views: &[&KeptView],
     image: &Image,
 ) -> Result<QueryRows, SearchError> {
     let images = std::slice::from_ref(image);
-    let expected = generation.clean().dimension();
-    let made = generation.model().embed(images)?;
+    let expected = state.clean().dimension();
+    let made = state.model().embed(images)?;
     if made.len() != 1 || made.dimension() != expected {
         let (found_rows, found) = (made.len(), made.dimension());
         return Err(SearchError::Row { found_rows, found, expected });
     }
     let mut rows = QueryRows::default().with(View::CLEAN, made.into_values());
     for view in views {
-        let declared = generation.served().views().iter().find(|declared| declared.kept() == view.kept());
+        let declared = state.served().views().iter().find(|declared| declared.kept() == view.kept());
         if let Some(declared) = declared.filter(|_| rows.get(view.name()).is_none()) {
             rows = rows.with(view.name(), declared.derive(images, expected)?.into_values());
         }
@@ -86,7 +83,7 @@ pub(super) fn ranked(
     depth: usize,
 ) -> Result<Shortlist, SearchError> {
     let (metric, budget) = (ranking.metric, query.budget.without_step_limit());
-    let state = &asked.generation;
+    let state = &asked.state;
     let views = views_of(ranking, state)?;
     let best = |metric: Metric, views: &[&KeptView]| {
         let row = |view: &&KeptView| {

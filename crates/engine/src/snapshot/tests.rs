@@ -50,7 +50,7 @@ fn a_projection_is_that_of_the_contract() {
     let gone: Vec<String> = (0..2600).step_by(7).map(|number| format!("k{number}")).collect();
     collection.delete(&gone).unwrap();
     let snapshot = snapshot(&collection);
-    let all: Vec<ExemplarId> = snapshot.generation.catalog().live().iter().collect();
+    let all: Vec<ExemplarId> = snapshot.state.catalog().live().iter().collect();
     let few: Vec<ExemplarId> = [1801, 3, 1801, 2, 1025].into();
     let directions = FeatureRows::new(4, vec![0.5, -0.5, 0.5, 0.5, 0.0, 1.0, 0.0, 0.0]).unwrap();
     for view in [View::CLEAN, "dim", "dark"] {

@@ -52,12 +52,12 @@ impl Collection {
         let stored = self.stored();
         loop {
             let (model, served) = {
-                let generation = self.generation();
-                (generation.catalog().current_model(), Arc::clone(generation.served()))
+                let state = self.state();
+                (state.catalog().current_model(), Arc::clone(state.served()))
             };
             let mut filling = Filling::new(&stored, &served, model, Scope::DeclaredViews);
             // As long as the model is the same, one filling: it measures how quick it is.
-            while self.generation().catalog().current_model() == model {
+            while self.state().catalog().current_model() == model {
                 if let Some(completion) = budget.exhausted() {
                     return Ok(completion);
                 }
@@ -69,7 +69,7 @@ impl Collection {
                     Ok(false) => return Ok(Completion::Complete),
                     // Its model may have been dropped after it was replaced.
                     Err(RebuildError::Store(MaintenanceError::NoModel { .. }))
-                        if self.generation().catalog().current_model() != model => {}
+                        if self.state().catalog().current_model() != model => {}
                     Err(error) => return Err(error),
                 }
             }

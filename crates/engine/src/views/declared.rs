@@ -7,7 +7,7 @@ use lookalike_plugin_api::{Embedder, FeatureRows, Image, RerankError, Reranker, 
 use thiserror::Error;
 use tracing::info_span;
 
-use crate::generation::Serving;
+use crate::state::Serving;
 
 /// Most views that the rerankers of a collection declare together.
 ///

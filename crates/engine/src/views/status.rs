@@ -28,7 +28,7 @@ impl Collection {
     /// The views of the current model: the clean one, the declared ones in the order of their declaration, and those
     /// that are stored and that nobody declares any more.
     pub fn views(&self) -> Vec<ViewStatus> {
-        let generation = self.generation();
+        let state = self.state();
         let stored = self.stored();
         let catalog = stored.catalog();
         let status = |name: &str, id: Option<&str>, kept: &str, is_declared: bool| {
@@ -41,7 +41,7 @@ impl Collection {
                 is_declared,
             }
         };
-        let declared = generation.served().views();
+        let declared = state.served().views();
         let known = catalog.views();
         let undeclared = known
             .iter()
@@ -66,10 +66,10 @@ impl Collection {
     pub fn drop_stale_views(&self) -> Result<Vec<String>, MaintenanceError> {
         // A view that is stale must not be declared while it goes.
         let _gate = self.pass_gate();
-        let generation = self.generation();
+        let state = self.state();
         let stored = self.stored();
         let catalog = stored.catalog();
-        let declared: Vec<&str> = generation.served().views().iter().map(DeclaredView::kept).collect();
+        let declared: Vec<&str> = state.served().views().iter().map(DeclaredView::kept).collect();
         let known = catalog.views();
         let stale = known.iter().filter(|kept| split_kept(kept).is_some() && !declared.contains(*kept));
         stale

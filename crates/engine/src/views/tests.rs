@@ -35,10 +35,10 @@ fn status(name: &str, id: &str, rows: u64, missing: u64, is_declared: bool) -> V
 
 /// Every exemplar has the row in the view that it must have.
 fn assert_served(collection: &Collection, view: &str, turn: u8) {
-    let generation = collection.generation();
-    let kept = generation.view(view).unwrap();
+    let state = collection.state();
+    let kept = state.view(view).unwrap();
     assert!(kept.missing().is_empty());
-    for id in generation.catalog().live() {
+    for id in state.catalog().live() {
         let key = collection.record(id).unwrap().unwrap().key;
         let image = toy::scattered(key[1..].parse().unwrap());
         assert_eq!(kept.matrix().row(id), Some(&toy::turned(&image, turn, 4)[..]), "{key}");

@@ -1,4 +1,4 @@
-//! One generation of a collection in memory: what a query sees from its start to its end.
+//! One state of a collection in memory: what a query sees from its start to its end.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -55,8 +55,8 @@ impl Serving {
 /// Rows that a writer has at hand, by exemplar: pairs of the view's name in the store and the row.
 pub(crate) type OwnRows = BTreeMap<ExemplarId, Vec<(String, Vec<f32>)>>;
 
-/// Derived state of one batch number. It is never edited: a write makes the next generation and swaps it in.
-pub(crate) struct Generation {
+/// Derived state of one batch number. It is never edited: a write makes the next state and swaps it in.
+pub(crate) struct State {
     number: u64,
     catalog: Arc<Catalog>,
     clean: KeptView,
@@ -66,19 +66,19 @@ pub(crate) struct Generation {
     served: Arc<Served>,
 }
 
-impl fmt::Debug for Generation {
+impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Generation").field("batch", &self.catalog.batch()).finish_non_exhaustive()
+        f.debug_struct("State").field("batch", &self.catalog.batch()).finish_non_exhaustive()
     }
 }
 
-/// A number that no generation of this process had before.
+/// A number that no state of this process had before.
 fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-impl Generation {
+impl State {
     /// The newest state as the store has it.
     pub(crate) fn load(stored: &lookalike_store::Collection, served: Arc<Served>) -> Result<Self, ReadError> {
         let catalog = stored.catalog();
