@@ -2,13 +2,16 @@
 
 use std::collections::HashSet;
 use std::fmt::Write;
+use std::fs::File;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::Context;
 use lookalike::ingest_item;
-use lookalike_datasets::{DatasetError, ParquetColumns, Sample, SampleImage, Samples};
+use lookalike_datasets::{DatasetError, Sample, SampleImage, Samples, TableColumns};
 use lookalike_engine::plugin_api::Budget;
-use lookalike_engine::{IngestItem, IngestOptions, IngestReport, MAX_REFUSALS_KEPT};
+use lookalike_engine::{
+    Incoming, IngestItem, IngestOptions, IngestReport, MAX_REFUSALS_KEPT, ParquetImages, TagValue,
+};
 use serde::Serialize;
 
 use crate::args::{GlobalArgs, IngestArgs, StoringArgs};
@@ -22,13 +25,43 @@ use crate::source;
 const REFUSALS_SHOWN: usize = 20;
 
 pub(crate) fn run(args: &IngestArgs, global: &GlobalArgs, output: Output) -> anyhow::Result<Ending> {
-    let input = Input::open(args)?;
-    let (_opened, collection) = Opened::collection_with(&args.db, global, args.storing.write_mode.config())?;
-    let mut progress = Progress::new("ingest", "images", input.announced(args.limit));
+    let change = Change {
+        prefix: args.prefix.clone(),
+        label: args.label.clone(),
+        tags: args.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())).collect(),
+    };
+    let feed = match args.dataset {
+        Some(name) => {
+            let from = args.from.as_deref();
+            Feed::of(Input::of(source::open(name, from, args.split, (args.seed, args.count))?))
+        }
+        None => Feed::of_paths(&args.paths)?,
+    };
+    store(feed, &change, args.limit, (&args.db, &args.storing), global, output)
+}
+
+/// Stores what is fed and says what became of it. `import` is this too, of one table.
+pub(crate) fn store(
+    feed: Feed,
+    change: &Change,
+    limit: Option<usize>,
+    (db, storing): (&Path, &StoringArgs),
+    global: &GlobalArgs,
+    output: Output,
+) -> anyhow::Result<Ending> {
+    let (_opened, collection) = Opened::collection_with(db, global, storing.write_mode.config())?;
+    let Feed { samples: mut input, tables } = feed;
+    input.length =
+        tables.iter().fold(input.length, |sum, table| Some(sum?.saturating_add(table.announced())));
+    let mut progress = Progress::new("ingest", "images", input.announced(limit));
     let mut failures = Failures::default();
-    let report = collection.ingest_with(
-        input.samples.filter_map(|sample| failures.sift(sample, args)).take(args.limit.unwrap_or(usize::MAX)),
-        &args.storing.options(),
+    let fingerprint = collection.fingerprint();
+    let samples = input.samples.map(|sample| Ok(Incoming::Item(ingest_item(sample?), None)));
+    let rows = tables.into_iter().flat_map(|table| table.of_model(&fingerprint));
+    let incoming = samples.chain(rows.map(|row| Ok(row?)));
+    let report = collection.ingest_incoming(
+        incoming.filter_map(|entry| failures.sift(entry, change)).take(limit.unwrap_or(usize::MAX)),
+        &storing.options(),
         &Budget::unlimited(),
         &mut |now| progress.at(now.settled),
     )?;
@@ -46,6 +79,65 @@ pub(crate) fn run(args: &IngestArgs, global: &GlobalArgs, output: Output) -> any
     summary.ending()
 }
 
+/// What is changed about every image on its way in.
+#[derive(Debug, Default)]
+pub(crate) struct Change {
+    /// In front of the key.
+    prefix: String,
+    /// In place of its own label.
+    label: Option<String>,
+    /// Beside its own tags.
+    tags: Vec<(String, TagValue)>,
+}
+
+impl Change {
+    fn apply(&self, item: &mut IngestItem) {
+        item.key.insert_str(0, &self.prefix);
+        item.tags.extend(self.tags.iter().cloned());
+        if self.label.is_some() {
+            item.label.clone_from(&self.label);
+        }
+    }
+}
+
+/// Everything that the command line names: samples, and after them the rows of tables, which may bring keys, tags and
+/// features along.
+pub(crate) struct Feed {
+    samples: Input,
+    tables: Vec<ParquetImages>,
+}
+
+impl Feed {
+    fn of(samples: Input) -> Self {
+        Self { samples, tables: Vec::new() }
+    }
+
+    pub(crate) fn of_paths(paths: &[PathBuf]) -> anyhow::Result<Self> {
+        let is_table = |path: &&PathBuf| !path.is_dir() && Archive::of(path) == Some(Archive::Parquet);
+        let (tables, others): (Vec<&PathBuf>, Vec<&PathBuf>) = paths.iter().partition(is_table);
+        let others: Vec<PathBuf> = others.into_iter().cloned().collect();
+        let samples = Input::of_paths(&others)?;
+        let tables = tables.into_iter().map(|path| table(path)).collect::<anyhow::Result<_>>()?;
+        Ok(Self { samples, tables })
+    }
+}
+
+/// The images of a Parquet file, with its name in the keys that it makes.
+pub(crate) fn table(path: &Path) -> anyhow::Result<ParquetImages> {
+    let name = path.display();
+    let file = File::open(path).with_context(|| format!("{name} cannot be read"))?;
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    let stem = stem.with_context(|| format!("{name} is no usable name"))?;
+    ParquetImages::open(file, stem).with_context(|| name.to_string())
+}
+
+impl From<ParquetImages> for Feed {
+    fn from(table: ParquetImages) -> Self {
+        let none = Input { samples: Box::new(std::iter::empty()), length: Some(0), skipped: 0 };
+        Self { samples: none, tables: vec![table] }
+    }
+}
+
 impl StoringArgs {
     pub(crate) fn options(&self) -> IngestOptions {
         IngestOptions { duplicates: self.duplicates.into() }
@@ -61,14 +153,6 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    fn open(args: &IngestArgs) -> anyhow::Result<Self> {
-        if let Some(name) = args.dataset {
-            let samples = source::open(name, args.from.as_deref(), args.split, (args.seed, args.count))?;
-            return Ok(Self::of(samples));
-        }
-        Self::of_paths(&args.paths)
-    }
-
     /// The samples of a data set.
     pub(crate) fn of(samples: Samples) -> Self {
         Self { length: samples.len_hint(), skipped: 0, samples: Box::new(samples) }
@@ -126,7 +210,7 @@ impl Archive {
     fn open(self, path: &Path) -> Result<Samples, DatasetError> {
         match self {
             Self::Tar => lookalike_datasets::tar_images(path, ""),
-            Self::Parquet => lookalike_datasets::parquet_images(path, &ParquetColumns::default()),
+            Self::Parquet => lookalike_datasets::parquet_images(path, &TableColumns::default()),
         }
     }
 }
@@ -146,7 +230,7 @@ fn key_of(path: &Path) -> Option<String> {
 /// Samples that never reach the collection.
 #[derive(Debug, Default)]
 struct Failures {
-    unreadable: Option<DatasetError>,
+    unreadable: Option<anyhow::Error>,
     unreadable_count: u64,
     /// Keys so far: a second image under one key would silently take the place of the first.
     seen: HashSet<String>,
@@ -155,20 +239,21 @@ struct Failures {
 }
 
 impl Failures {
-    fn sift(&mut self, sample: Result<Sample, DatasetError>, args: &IngestArgs) -> Option<IngestItem> {
-        match sample {
-            Ok(sample) => {
-                let item = item(sample, args);
+    fn sift(&mut self, entry: anyhow::Result<Incoming>, change: &Change) -> Option<Incoming> {
+        match entry {
+            Ok(Incoming::Item(mut item, row)) => {
+                change.apply(&mut item);
                 if self.seen.insert(item.key.clone()) {
-                    return Some(item);
+                    return Some(Incoming::Item(item, row));
                 }
                 let reason =
                     "its key came earlier in this run; ingest one folder at a time with --prefix".to_owned();
                 self.refuse(RefusalReport { key: item.key, reason });
             }
+            Ok(refused @ Incoming::Refused(_)) => return Some(refused),
             Err(error) => {
                 self.unreadable_count += 1;
-                self.refuse(RefusalReport { key: String::new(), reason: line(&error) });
+                self.refuse(RefusalReport { key: String::new(), reason: line(&*error) });
                 self.unreadable.get_or_insert(error);
             }
         }
@@ -181,14 +266,6 @@ impl Failures {
             self.refusals.push(refusal);
         }
     }
-}
-
-fn item(sample: Sample, args: &IngestArgs) -> IngestItem {
-    let mut item = ingest_item(sample);
-    item.key.insert_str(0, &args.prefix);
-    item.tags.extend(args.tags.iter().map(|tag| (tag.name.clone(), tag.value.clone())));
-    item.label = args.label.clone().or(item.label);
-    item
 }
 
 /// What became of the images of an ingest or an import.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use lookalike_plugin_api::ImageError;
 use thiserror::Error;
 
-use crate::{IMAGE_EXTENSIONS, MAX_IMAGE_BYTES, MAX_SAMPLES, ParquetFault};
+use crate::{IMAGE_EXTENSIONS, MAX_IMAGE_BYTES, MAX_SAMPLES};
+use lookalike_parquet::ParquetFault;
 
 /// Why a data set or one of its records cannot be read. Offsets count the bytes of the file's content from 0,
 /// after decompression where it is compressed, and inside a compressed element of a MATLAB file the bytes of that
@@ -114,14 +115,12 @@ pub enum DatasetError {
         source: ImageError,
     },
     /// A file is no binary PPM of 8 bits per sample.
-    #[error("{} is no 8-bit PPM at byte {offset}: expected {expected}", path.display())]
+    #[error("{} is no whole binary PPM (P6) with samples up to 255: {found}", path.display())]
     Ppm {
         /// The file.
         path: PathBuf,
-        /// Where it deviates.
-        offset: u64,
-        /// What should stand there.
-        expected: &'static str,
+        /// What it is instead.
+        found: String,
     },
     /// A table cannot be read as CSV.
     #[error("{} cannot be read as a table", path.display())]

@@ -2,7 +2,8 @@
 //!
 //! The layout is that of the document "MAT-File Format" of MATLAB's makers: a header of 128 bytes, then elements of a tag (type and
 //! number of bytes) and content, where an array is an element of elements: flags, dimensions, name, values. Every array
-//! may lie in an element of its own that zlib compressed.
+//! may lie in an element of its own that zlib compressed. The reader that crates have for such files takes a whole array
+//! into memory, and SVHN's is two gigabytes; this one finds its place and hands out pieces, each checked before.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};

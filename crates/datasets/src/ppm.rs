@@ -1,80 +1,42 @@
+use std::fs::File;
+use std::io::{BufReader, ErrorKind, Read};
 use std::path::Path;
 
+use image::codecs::pnm::{PnmDecoder, PnmSubtype, SampleEncoding};
 use lookalike_plugin_api::{Image, ImageError, MAX_IMAGE_SIDE};
 
 use crate::DatasetError;
-use crate::byte_source::ByteSource;
 
-/// Longest header that is read, with its comments.
-const MOST_HEADER_BYTES: u64 = 4096;
+/// Longest header, with its comments: what is read before the sides are known.
+const MAX_HEADER_BYTES: u64 = 4096;
+const CHANNELS: usize = 3;
 
 /// Reads a binary PPM (`P6`) of 8 bits per sample; its sides are checked before its pixels are read.
 pub(crate) fn read_ppm(path: &Path) -> Result<Image, DatasetError> {
-    let mut header = Header { file: ByteSource::open(path)? };
-    let mut magic = [0; 2];
-    header.file.fill(&mut magic)?;
-    if magic != *b"P6" {
-        return Err(header.expected(0, "the magic \"P6\""));
+    let file = File::open(path).map_err(|source| DatasetError::Open { path: path.to_owned(), source })?;
+    let refused = |found: String| DatasetError::Ppm { path: path.to_owned(), found };
+    let decoder = PnmDecoder::new(BufReader::new(file).take(MAX_HEADER_BYTES))
+        .map_err(|error| refused(error.to_string()))?;
+    let (samples, header) = decoder.into_inner();
+    let (height, width) = (header.height() as usize, header.width() as usize);
+    let shape = |source| DatasetError::Shape { path: path.to_owned(), offset: 0, source };
+    if header.subtype() != PnmSubtype::Pixmap(SampleEncoding::Binary) || header.maximal_sample() != 255 {
+        let magic = String::from_utf8_lossy(header.subtype().magic_constant()).into_owned();
+        return Err(refused(format!("it is {magic} with samples up to {}", header.maximal_sample())));
     }
-    let width = header.number("a width")?;
-    let height = header.number("a height")?;
     let sides = 1..=MAX_IMAGE_SIDE;
     if !sides.contains(&height) || !sides.contains(&width) {
-        return Err(header.shape(ImageError::Side { height, width }));
+        return Err(shape(ImageError::Side { height, width }));
     }
-    if header.number("the largest sample 255")? != 255 {
-        return Err(header.expected(header.file.offset() - 1, "the largest sample 255 before this byte"));
+    let length = height * width * CHANNELS;
+    let mut pixels = Vec::new();
+    // It grows with what the file has, not with what the header announces.
+    let read = samples.into_inner().take(length as u64).read_to_end(&mut pixels);
+    let read = read.map_err(|source| DatasetError::Read { path: path.to_owned(), offset: 0, source })?;
+    if read < length {
+        return Err(refused(std::io::Error::from(ErrorKind::UnexpectedEof).to_string()));
     }
-    let length = height * width * 3;
-    header.file.check_length(header.file.offset() + length as u64)?;
-    let mut samples = vec![0; length];
-    header.file.fill(&mut samples)?;
-    Image::new(height, width, 3, samples).map_err(|source| header.shape(source))
-}
-
-struct Header {
-    file: ByteSource,
-}
-
-impl Header {
-    /// The next number of the header and the one white space behind it.
-    fn number(&mut self, expected: &'static str) -> Result<usize, DatasetError> {
-        let mut number: Option<usize> = None;
-        loop {
-            let offset = self.file.offset();
-            let byte = self.byte()?;
-            match byte {
-                b'0'..=b'9' => {
-                    let digit = usize::from(byte - b'0');
-                    number = Some(number.unwrap_or(0).saturating_mul(10).saturating_add(digit));
-                }
-                b'#' if number.is_none() => while self.byte()? != b'\n' {},
-                _ if byte.is_ascii_whitespace() => {
-                    if let Some(number) = number {
-                        return Ok(number);
-                    }
-                }
-                _ => return Err(self.expected(offset, expected)),
-            }
-        }
-    }
-
-    fn byte(&mut self) -> Result<u8, DatasetError> {
-        if self.file.offset() >= MOST_HEADER_BYTES {
-            return Err(self.expected(self.file.offset(), "the end of the header before this byte"));
-        }
-        let mut byte = [0];
-        self.file.fill(&mut byte)?;
-        Ok(byte[0])
-    }
-
-    fn expected(&self, offset: u64, expected: &'static str) -> DatasetError {
-        DatasetError::Ppm { path: self.file.path().to_owned(), offset, expected }
-    }
-
-    fn shape(&self, source: ImageError) -> DatasetError {
-        DatasetError::Shape { path: self.file.path().to_owned(), offset: self.file.offset(), source }
-    }
+    Image::new(height, width, CHANNELS, pixels).map_err(shape)
 }
 
 #[cfg(test)]

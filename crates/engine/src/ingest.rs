@@ -20,7 +20,7 @@ use tracing::info_span;
 
 pub use self::duplicate::DuplicatePolicy;
 use self::duplicate::{Admission, admit};
-pub(crate) use self::item::Incoming;
+pub use self::item::Incoming;
 pub use self::item::{IngestItem, ItemImage};
 use self::item::{read_file, take_batch};
 use self::pipeline::{FEEDERS, Input, ModelTurn, Numbered, in_order};
@@ -148,7 +148,13 @@ impl Collection {
         self.ingest_incoming(items, options, budget, progress)
     }
 
-    pub(crate) fn ingest_incoming(
+    /// The same for images that bring their feature rows along, and beside ones that their reader refused: those are in
+    /// the report in their places.
+    ///
+    /// # Errors
+    ///
+    /// As [`Collection::ingest_with`].
+    pub fn ingest_incoming(
         &self,
         items: impl Iterator<Item = Incoming> + Send,
         options: &IngestOptions,

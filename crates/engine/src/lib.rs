@@ -37,12 +37,12 @@ pub use database::{Database, OpenError};
 pub use decode::{DecodeError, Decoded, MAX_ENCODED_BYTES, decode, encode_png};
 pub use duplicates::{DuplicatePair, DuplicateReport, DuplicatesError};
 pub use exchange::{
-    ExportError, ExportOptions, ExportReport, FORMAT_VERSION, FileError, ImportError, RowError,
+    ExportError, ExportOptions, ExportReport, FORMAT_VERSION, FileError, ImportError, ParquetImages, RowError,
 };
 pub use filter::{Filter, FilterError, MAX_FILTER_BYTES};
 pub use ingest::{
-    DuplicatePolicy, IngestError, IngestItem, IngestOptions, IngestProgress, IngestReport, ItemImage,
-    MAX_REFUSALS_KEPT, Refusal, RefusalReason,
+    DuplicatePolicy, Incoming, IngestError, IngestItem, IngestOptions, IngestProgress, IngestReport,
+    ItemImage, MAX_REFUSALS_KEPT, Refusal, RefusalReason,
 };
 pub use metric::{Direction, Metric, UnknownMetric};
 pub use query::{

@@ -249,6 +249,13 @@ fn an_export_is_imported_without_embedding_anything_again() {
     let report = json(&["import", &other, &file]);
     assert_eq!((report["inserted"].as_u64(), report["model_seconds"].as_f64()), (Some(30), Some(0.0)));
     assert_eq!(json(&["import", &other, &file])["unchanged"], 30);
+    // `ingest` of a table is the same job.
+    assert_eq!(json(&["ingest", &other, &file])["unchanged"], 30);
+    let third = bench.text("third");
+    text(&["init", &third, "--model", "builtin:glyphs"]);
+    let report = json(&["ingest", &third, &file, "--prefix", "a/", "--tag", "from=export"]);
+    assert_eq!((report["inserted"].as_u64(), report["model_seconds"].as_f64()), (Some(30), Some(0.0)));
+    assert!(text(&["get", &third, "a/glyph/00003"]).contains("export"));
     assert!(refusal(&["import", &other, &bench.text("absent")]).contains("cannot be read"));
     let cut = fs::read(&file).unwrap();
     assert!(refusal(&["import", &other, &bench.write("cut", &cut[..1000])]).contains("is no Parquet file"));

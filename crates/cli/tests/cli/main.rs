@@ -149,7 +149,7 @@ fn the_demonstration_compares_all_rankings_and_writes_its_page() {
     let bench = Bench::new();
     let page = bench.text("demo.html");
     let report = json(&["demo", "--count", "48", "--queries", "1", "--out", &page]);
-    assert_eq!(report["rankings"].as_array().unwrap().len(), 4);
+    assert_eq!(report["rankings"].as_array().unwrap().len(), 5);
     assert_eq!(report["rankings"][0]["very_first_clean"], 1);
     assert!(!report["conclusions"].as_array().unwrap().is_empty());
     assert!(fs::read_to_string(page).unwrap().contains("Disturbed queries"));
@@ -261,7 +261,7 @@ fn a_directory_in_use_is_left_as_it_is() {
 fn words_that_are_not_understood_are_refused_with_what_is_expected() {
     let wrong = run(&["search", "db", "image.png", "--rank", "l3"]);
     assert_eq!(wrong.status.code(), Some(2));
-    assert!(stderr(&wrong).contains("choose from l2, cosine, whitened, tmm, or all"));
+    assert!(stderr(&wrong).contains("choose from l2, cosine, whitened, multiview, tmm, or all"));
     assert_eq!(run(&["--help"]).status.code(), Some(0));
 }
 

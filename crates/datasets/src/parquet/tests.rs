@@ -8,6 +8,8 @@ use ::parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use ::parquet::schema::parser::parse_message_type;
 use lookalike_plugin_api::SplitMix64;
 
+use lookalike_parquet::{LabelColumn, ParquetFault};
+
 use super::*;
 use crate::MAX_IMAGE_BYTES;
 use crate::test_data::{all, first_error};
@@ -67,7 +69,7 @@ fn hugging_face(properties: WriterPropertiesBuilder) -> Vec<u8> {
     })
 }
 
-fn read_with(content: &[u8], columns: &ParquetColumns) -> Result<Samples, DatasetError> {
+fn read_with(content: &[u8], columns: &TableColumns) -> Result<Samples, DatasetError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("train-0.parquet");
     fs::write(&path, content).unwrap();
@@ -75,7 +77,7 @@ fn read_with(content: &[u8], columns: &ParquetColumns) -> Result<Samples, Datase
 }
 
 fn read(content: &[u8]) -> Result<Samples, DatasetError> {
-    read_with(content, &ParquetColumns::default())
+    read_with(content, &TableColumns::default())
 }
 
 fn fault(content: &[u8]) -> ParquetFault {
@@ -122,10 +124,11 @@ fn plain_columns_and_texts_are_read_by_the_names_given() {
         column::<Int32Type>(writer, &[-3, 8], None);
     });
     let labels = |names: &[&str]| {
-        let columns = ParquetColumns {
-            image: vec!["nothing".to_owned(), "picture".to_owned()],
-            label: names.iter().map(|name| (*name).to_owned()).collect(),
+        let label = match names {
+            [] => LabelColumn::Ignored,
+            _ => LabelColumn::Named(names.iter().map(|name| (*name).to_owned()).collect()),
         };
+        let columns = TableColumns { image: vec!["nothing".to_owned(), "picture".to_owned()], label };
         read_with(&content, &columns)
             .map(|samples| samples.map(|sample| sample.unwrap().label).collect::<Vec<_>>())
     };
@@ -196,8 +199,9 @@ fn a_compression_that_is_not_supported_is_named() {
         places.iter().for_each(|at| content[at + name.len() - 1] = 2 * codec);
         fault(&content).to_string()
     };
-    assert!(error(6).contains("compressed with Zstandard; write it uncompressed"), "{}", error(6));
-    assert!(error(4).contains("Brotli"), "{}", error(4));
+    assert!(error(6).contains("compressed with ZSTD"), "{}", error(6));
+    assert!(error(6).contains("write the file uncompressed"), "{}", error(6));
+    assert!(error(4).contains("BROTLI"), "{}", error(4));
 }
 
 #[test]

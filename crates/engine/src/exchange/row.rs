@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use lookalike_parquet::{LabelValue, TableRow};
 use lookalike_store::{MAX_DESCRIPTION_BYTES, MAX_KEY_BYTES, MAX_LABEL_BYTES, TagValue, content_digest};
-use parquet::data_type::ByteArray;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -44,75 +44,53 @@ pub enum RowError {
     },
 }
 
-/// One row as it is read. Its values share the memory of their page.
-pub(super) struct Row {
-    pub(super) key: Option<ByteArray>,
-    pub(super) image: Option<ByteArray>,
-    pub(super) label: Option<LabelValue>,
-    pub(super) tags: Option<ByteArray>,
-    pub(super) features: Option<Vec<f32>>,
-    pub(super) seal: Option<ByteArray>,
+/// A row as an entry of an ingest; `name` begins the key where the row has none.
+pub(super) fn into_incoming(row: TableRow, name: &str) -> Incoming {
+    let made = || format!("{name}/{:07}", row.number);
+    let key = match &row.key {
+        Some(key) => text(key, "key", schema::KEY, MAX_KEY_BYTES),
+        None => Ok(made()),
+    };
+    match key {
+        Ok(key) => match item(&row, &key) {
+            Ok(item) => Incoming::Item(item, sealed_features(row)),
+            Err(reason) => Incoming::Refused(Refusal { key, reason }),
+        },
+        Err(reason) => Incoming::Refused(Refusal { key: made(), reason }),
+    }
 }
 
-pub(super) enum LabelValue {
-    Text(ByteArray),
-    Number(i64),
+/// The feature row, if it was made of the very image beside it.
+fn sealed_features(row: TableRow) -> Option<Vec<f32>> {
+    let (features, seal, image) = (row.features?, row.seal?, row.image?);
+    let expected = schema::seal(&content_digest(&image), &features);
+    (*seal == *expected.as_bytes()).then_some(features)
 }
 
-impl Row {
-    pub(super) fn of_image(image: Option<ByteArray>) -> Self {
-        Self { key: None, image, label: None, tags: None, features: None, seal: None }
+fn item(row: &TableRow, key: &str) -> Result<IngestItem, RefusalReason> {
+    let image: &[u8] = row.image.as_deref().ok_or(RowError::NoImage)?;
+    if image.is_empty() {
+        return Err(RowError::NoImage.into());
     }
-
-    /// The row as an entry of an ingest; `number` counts rows from 1 and makes the key where there is none.
-    pub(super) fn into_incoming(self, number: u64) -> Incoming {
-        let made = || format!("row-{number:07}");
-        let key = match &self.key {
-            Some(key) => text(key, "key", schema::KEY, MAX_KEY_BYTES),
-            None => Ok(made()),
-        };
-        match key {
-            Ok(key) => match self.item(&key) {
-                Ok(item) => Incoming::Item(item, self.sealed_features()),
-                Err(reason) => Incoming::Refused(Refusal { key, reason }),
-            },
-            Err(reason) => Incoming::Refused(Refusal { key: made(), reason }),
-        }
+    // Checked here already, because many rows may share one large value of the file.
+    if image.len() as u64 > MAX_ENCODED_BYTES {
+        return Err(DecodeError::TooLarge { found: image.len() as u64 }.into());
     }
-
-    /// The feature row, if it was made of the very image beside it.
-    fn sealed_features(self) -> Option<Vec<f32>> {
-        let (row, seal, image) = (self.features?, self.seal?, self.image?);
-        let expected = schema::seal(&content_digest(image.data()), &row);
-        (seal.data() == expected.as_bytes()).then_some(row)
-    }
-
-    fn item(&self, key: &str) -> Result<IngestItem, RefusalReason> {
-        let image = self.image.as_ref().ok_or(RowError::NoImage)?.data();
-        if image.is_empty() {
-            return Err(RowError::NoImage.into());
-        }
-        // Checked here already, because many rows may share one large value of the file.
-        if image.len() as u64 > MAX_ENCODED_BYTES {
-            return Err(DecodeError::TooLarge { found: image.len() as u64 }.into());
-        }
-        let label = match &self.label {
-            Some(LabelValue::Text(label)) => Some(text(label, "label", schema::LABEL, MAX_LABEL_BYTES)?),
-            Some(LabelValue::Number(number)) => Some(number.to_string()),
-            None => None,
-        };
-        let tags = self.tags.as_ref().map(|tags| parse_tags(tags.data())).transpose()?.unwrap_or_default();
-        Ok(IngestItem { key: key.to_owned(), image: ItemImage::Encoded(image.to_vec()), label, tags })
-    }
+    let label = match &row.label {
+        Some(LabelValue::Text(label)) => Some(text(label, "label", schema::LABEL, MAX_LABEL_BYTES)?),
+        Some(LabelValue::Number(number)) => Some(number.to_string()),
+        None => None,
+    };
+    let tags = row.tags.as_deref().map(parse_tags).transpose()?.unwrap_or_default();
+    Ok(IngestItem { key: key.to_owned(), image: ItemImage::Encoded(image.to_vec()), label, tags })
 }
 
 fn text(
-    bytes: &ByteArray,
+    bytes: &[u8],
     what: &'static str,
     column: &'static str,
     most: usize,
 ) -> Result<String, RefusalReason> {
-    let bytes = bytes.data();
     if bytes.len() > most {
         return Err(lookalike_store::Refusal::Length { what, found: bytes.len(), least: 1, most }.into());
     }

@@ -24,14 +24,11 @@ pub(super) const CHANNELS: &str = "channels";
 pub(super) const LABEL: &str = "label";
 pub(super) const TAGS: &str = "tags";
 
-/// Column of the encoded bytes where `image` is a struct, as Hugging Face data sets have it.
-pub(super) const IMAGE_BYTES: &str = "bytes";
-
 /// The levels of a list below its own name.
 pub(super) const LIST: &str = "list";
 pub(super) const ELEMENT: &str = "element";
 
-const FORMAT: &str = "lookalike.format";
+pub(super) const FORMAT: &str = "lookalike.format";
 const COLLECTION: &str = "lookalike.collection";
 const MODEL: &str = "lookalike.model";
 const WEIGHTS: &str = "lookalike.weights";
@@ -114,25 +111,12 @@ pub(super) fn metadata(collection: &str, fingerprint: &Fingerprint) -> Vec<KeyVa
         .collect()
 }
 
-fn model(fingerprint: &Fingerprint) -> [(&'static str, String); 4] {
+/// What a file says about the model that made its rows.
+pub(super) fn model(fingerprint: &Fingerprint) -> [(&'static str, String); 4] {
     [
         (MODEL, fingerprint.model.clone()),
         (WEIGHTS, fingerprint.weights.to_string()),
         (PREPROCESSING, fingerprint.preprocessing.to_string()),
         (DIMENSION, fingerprint.dimension.to_string()),
     ]
-}
-
-/// The version that a file names; `None` for a file that is not of this format.
-pub(super) fn format_of(metadata: &[KeyValue]) -> Option<&str> {
-    value(metadata, FORMAT)
-}
-
-/// Whether the rows of a file were made by this model.
-pub(super) fn is_of_model(metadata: &[KeyValue], fingerprint: &Fingerprint) -> bool {
-    model(fingerprint).iter().all(|(key, expected)| value(metadata, key) == Some(expected))
-}
-
-fn value<'a>(metadata: &'a [KeyValue], key: &str) -> Option<&'a str> {
-    metadata.iter().find(|entry| entry.key == key)?.value.as_deref()
 }

@@ -3,6 +3,7 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::sync::Arc;
 
+use lookalike_parquet::ParquetFault;
 use lookalike_plugin_api::{Budget, CancelFlag, Completion, Image, SplitMix64, View};
 use parquet::basic::Compression;
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
@@ -71,7 +72,7 @@ fn file_of(bytes: &[u8]) -> File {
 
 fn import(collection: &Collection, bytes: &[u8]) -> Result<IngestReport, ImportError> {
     let options = IngestOptions::default();
-    collection.import_parquet(file_of(bytes), &options, &Budget::unlimited(), &mut |_| {})
+    collection.import_parquet(file_of(bytes), "shard", &options, &Budget::unlimited(), &mut |_| {})
 }
 
 /// Everything that an export is to keep, by key.
@@ -210,13 +211,13 @@ fn a_file_in_the_layout_of_data_sets_is_taken_and_bad_rows_are_refused() {
         let report = import(&collection, &foreign(compression)).unwrap();
         assert_eq!((report.inserted, report.refused), (3, 4));
         let refused: Vec<&str> = report.refusals.iter().map(|refusal| refusal.key.as_str()).collect();
-        assert_eq!(refused, ["row-0000002", "row-0000003", "row-0000006", "row-0000007"]);
+        assert_eq!(refused, ["shard/0000001", "shard/0000002", "shard/0000005", "shard/0000006"]);
         assert!(matches!(report.refusals[0].reason, RefusalReason::Decode(_)));
         assert!(matches!(report.refusals[1].reason, RefusalReason::Decode(_)));
         assert!(matches!(report.refusals[2].reason, RefusalReason::Row(RowError::NoImage)));
         let labels = [("-1".to_owned(), 1), ("7".to_owned(), 1), ("8".to_owned(), 1)];
         assert_eq!(collection.label_counts(), labels.into());
-        assert!(collection.get("row-0000005").unwrap().is_some());
+        assert!(collection.get("shard/0000004").unwrap().is_some());
     }
 }
 
@@ -226,7 +227,8 @@ fn an_import_follows_the_policy_for_duplicates() {
     let collection = fixture.collection("foreign");
     let options = IngestOptions { duplicates: DuplicatePolicy::Skip };
     let file = file_of(&foreign(Compression::SNAPPY));
-    let report = collection.import_parquet(file, &options, &Budget::unlimited(), &mut |_| {}).unwrap();
+    let report =
+        collection.import_parquet(file, "shard", &options, &Budget::unlimited(), &mut |_| {}).unwrap();
     assert_eq!((report.inserted, report.duplicates, report.refused), (2, 1, 4));
 }
 
@@ -234,21 +236,24 @@ fn an_import_follows_the_policy_for_duplicates() {
 fn files_that_cannot_be_used_are_refused_with_the_reason() {
     let fixture = Fixture::new();
     let collection = fixture.collection("target");
-    let fault = |bytes: &[u8]| match import(&collection, bytes) {
+    let refused = |bytes: &[u8]| match import(&collection, bytes) {
         Err(ImportError::File(error)) => error,
-        Err(ImportError::Rows { source, .. }) => source,
         other => panic!("{other:?}"),
     };
-    assert!(matches!(fault(b""), FileError::NotParquet));
-    assert!(matches!(fault(b"PAR1 and more, but no end"), FileError::NotParquet));
-    assert!(matches!(fault(b"PAR1\xff\xff\xff\xffPAR1"), FileError::Footer { .. }));
+    let fault = |bytes: &[u8]| match refused(bytes) {
+        FileError::Table(fault) => fault,
+        other @ FileError::Newer { .. } => panic!("{other:?}"),
+    };
+    assert!(matches!(fault(b""), ParquetFault::NotParquet));
+    assert!(matches!(fault(b"PAR1 and more, but no end"), ParquetFault::NotParquet));
+    assert!(matches!(fault(b"PAR1\xff\xff\xff\xffPAR1"), ParquetFault::Footer { .. }));
 
     let mut newer = exported(&collection);
     let name = b"lookalike.format";
     let place = newer.windows(name.len()).position(|window| window == name).unwrap() + name.len();
     let digit = place + newer[place..].iter().position(|byte| *byte == b'1').unwrap();
     newer[digit] = b'9';
-    assert!(matches!(fault(&newer), FileError::Newer { found } if found == "9"));
+    assert!(matches!(refused(&newer), FileError::Newer { found } if found == "9"));
 
     let only = |message: &str| {
         let mut bytes = Vec::new();
@@ -257,13 +262,13 @@ fn files_that_cannot_be_used_are_refused_with_the_reason() {
         bytes
     };
     let error = fault(&only("message m { required binary picture; required int32 image; }"));
-    assert!(matches!(&error, FileError::NoImages { found } if found.contains("picture")), "{error}");
+    assert!(matches!(&error, ParquetFault::NoColumn { found, .. } if found.contains("picture")), "{error}");
     let deep = format!(
         "message m {{ {} required binary image; {} }}",
         "optional group g {".repeat(40),
         "}".repeat(40)
     );
-    assert!(matches!(fault(&only(&deep)), FileError::SchemaDepth));
+    assert!(matches!(fault(&only(&deep)), ParquetFault::SchemaDepth));
 }
 
 #[test]
@@ -278,7 +283,7 @@ fn a_footer_that_nests_a_schema_without_end_is_refused_before_it_is_parsed() {
     bytes.extend((footer.len() as u32).to_le_bytes());
     bytes.extend(b"PAR1");
     let error = import(&fixture.collection("target"), &bytes).unwrap_err();
-    assert!(matches!(error, ImportError::File(FileError::SchemaDepth)), "{error}");
+    assert!(matches!(error, ImportError::File(FileError::Table(ParquetFault::SchemaDepth))), "{error}");
 }
 
 #[test]
@@ -345,19 +350,23 @@ fn small_foreign() -> Vec<u8> {
 }
 
 #[test]
-fn what_lies_before_the_damage_is_stored_and_reported() {
+fn what_lies_around_the_damage_is_stored_and_the_damage_reported() {
     let fixture = Fixture::new();
     let bytes = small_foreign();
     let reader = SerializedFileReader::new(file_of(&bytes)).unwrap();
-    let (start, _) = reader.metadata().row_group(1).column(0).byte_range();
-    let mut damaged = bytes.clone();
-    damaged[start as usize..start as usize + 8].fill(0xff);
-    let collection = fixture.collection("target");
-    match import(&collection, &damaged) {
-        Err(ImportError::Rows { rows, report, .. }) => assert_eq!((rows, report.stored()), (20, 20)),
-        other => panic!("{other:?}"),
+    for (group, first) in [(0, 0), (1, 20)] {
+        let (start, _) = reader.metadata().row_group(group).column(0).byte_range();
+        let mut damaged = bytes.clone();
+        damaged[start as usize..start as usize + 8].fill(0xff);
+        let collection = fixture.collection(&format!("target-{group}"));
+        match import(&collection, &damaged) {
+            Err(ImportError::Rows { report, source }) => {
+                assert_eq!((source.row, report.stored()), (first, 20));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(collection.len(), 20);
     }
-    assert_eq!(collection.len(), 20);
 }
 
 #[test]

@@ -40,8 +40,9 @@ pub enum ItemImage {
     Decoded(Image),
 }
 
-/// One entry of the input.
-pub(crate) enum Incoming {
+/// One entry of the input of [`Collection::ingest_incoming`](crate::Collection::ingest_incoming).
+#[derive(Debug)]
+pub enum Incoming {
     /// An image, with its clean row where it brings one along: then the model is not asked.
     Item(IngestItem, Option<Vec<f32>>),
     /// What its reader refused already; it goes into the report in its place.

@@ -215,7 +215,9 @@ fn imported_rows_get_their_views_from_the_images() {
     let other = tempfile::tempdir().unwrap();
     let (toy, dim) = (Toy::new(1), views(&[("dim", 1)]));
     let target = toy::with_rerankers(other.path(), &toy, &[Arc::clone(&dim)]).unwrap();
-    target.import_parquet(file, &IngestOptions::default(), &Budget::unlimited(), &mut |_| {}).unwrap();
+    target
+        .import_parquet(file, "copy", &IngestOptions::default(), &Budget::unlimited(), &mut |_| {})
+        .unwrap();
     assert_eq!((toy.embedded(), dim.derived()), (0, 40));
     assert_served(&target, "dim", 1);
     assert_eq!(*target.fingerprint(), *toy.fingerprint());

@@ -1,5 +1,5 @@
 //! What a damaged log of sled 0.34 still holds, read without sled: that one refuses the whole log for one bad message,
-//! and writes when it opens.
+//! and writes when it opens. There is no other reader of these logs, which is why this one is ours.
 //!
 //! A log is a row of segments of 1 MiB: a header of 20 bytes, then messages. A message has a CRC-32, a kind, its length,
 //! the number of its segment in the order of writing (which says, with its place in the segment, when it was written),

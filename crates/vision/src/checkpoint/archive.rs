@@ -1,5 +1,6 @@
 //! The list of entries of a zip archive, as `PyTorch` writes it: stored, never compressed or encrypted, with sizes
-//! of 64 bits where they are needed (APPNOTE.TXT 6.3.10, sections 4.3.7 to 4.3.16 and 4.5.3).
+//! of 64 bits where they are needed (APPNOTE.TXT 6.3.10, sections 4.3.7 to 4.3.16 and 4.5.3). A library for such archives unpacks and decrypts too, which
+//! these never need: what is not here cannot be a way in.
 
 use std::collections::BTreeMap;
 

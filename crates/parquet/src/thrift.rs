@@ -1,13 +1,13 @@
 //! As much of the Thrift compact protocol as it takes to look at a Parquet header before it is trusted.
 
-use super::FileError;
+use crate::fault::ParquetFault;
 
 /// Structs, lists and maps that may lie in each other.
 const MAX_DEPTH: u32 = 32;
 
 /// A wire type: what follows a field's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A truth; as a field its value is in the field's header.
     Bool(bool),
     Byte,
@@ -20,27 +20,27 @@ pub(super) enum Kind {
 }
 
 /// Reads values from the beginning of a slice. Every step moves forward, so that reading ends with the slice.
-pub(super) struct Input<'a> {
+pub(crate) struct Input<'a> {
     rest: &'a [u8],
     depth: u32,
 }
 
 impl<'a> Input<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes, depth: 0 }
     }
 
     /// Bytes not read yet.
-    pub(super) fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.rest.len()
     }
 
     /// Reads a struct: `field` is called with the number and kind of each field, and reads its value, or gives false
     /// to have it skipped.
-    pub(super) fn structure(
+    pub(crate) fn structure(
         &mut self,
-        mut field: impl FnMut(&mut Self, i16, Kind) -> Result<bool, FileError>,
-    ) -> Result<(), FileError> {
+        mut field: impl FnMut(&mut Self, i16, Kind) -> Result<bool, ParquetFault>,
+    ) -> Result<(), ParquetFault> {
         self.descend()?;
         let mut number = 0_i16;
         loop {
@@ -61,13 +61,13 @@ impl<'a> Input<'a> {
     }
 
     /// A whole number of up to 64 bits.
-    pub(super) fn number(&mut self) -> Result<i64, FileError> {
+    pub(crate) fn number(&mut self) -> Result<i64, ParquetFault> {
         let unsigned = self.unsigned()?;
         Ok((unsigned >> 1).cast_signed() ^ -(unsigned & 1).cast_signed())
     }
 
     /// The kind and number of the elements of a list, which follow.
-    pub(super) fn list(&mut self) -> Result<(Kind, u64), FileError> {
+    pub(crate) fn list(&mut self) -> Result<(Kind, u64), ParquetFault> {
         let header = self.byte()?;
         let short = u64::from(header >> 4);
         let count = if short == 15 { self.unsigned()? } else { short };
@@ -76,7 +76,7 @@ impl<'a> Input<'a> {
         Ok((kind, count))
     }
 
-    pub(super) fn skip(&mut self, kind: Kind) -> Result<(), FileError> {
+    pub(crate) fn skip(&mut self, kind: Kind) -> Result<(), ParquetFault> {
         match kind {
             Kind::Bool(_) | Kind::Byte => self.take(1),
             Kind::Number => self.unsigned().map(|_| ()),
@@ -113,23 +113,23 @@ impl<'a> Input<'a> {
         }
     }
 
-    fn descend(&mut self) -> Result<(), FileError> {
+    fn descend(&mut self) -> Result<(), ParquetFault> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH { Err(FileError::Header) } else { Ok(()) }
+        if self.depth > MAX_DEPTH { Err(ParquetFault::Header) } else { Ok(()) }
     }
 
-    fn byte(&mut self) -> Result<u8, FileError> {
-        let (first, rest) = self.rest.split_first().ok_or(FileError::Header)?;
+    fn byte(&mut self) -> Result<u8, ParquetFault> {
+        let (first, rest) = self.rest.split_first().ok_or(ParquetFault::Header)?;
         self.rest = rest;
         Ok(*first)
     }
 
-    fn take(&mut self, bytes: usize) -> Result<(), FileError> {
-        self.rest = self.rest.get(bytes..).ok_or(FileError::Header)?;
+    fn take(&mut self, bytes: usize) -> Result<(), ParquetFault> {
+        self.rest = self.rest.get(bytes..).ok_or(ParquetFault::Header)?;
         Ok(())
     }
 
-    fn unsigned(&mut self) -> Result<u64, FileError> {
+    fn unsigned(&mut self) -> Result<u64, ParquetFault> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -138,11 +138,11 @@ impl<'a> Input<'a> {
                 return Ok(value);
             }
         }
-        Err(FileError::Header)
+        Err(ParquetFault::Header)
     }
 }
 
-fn kind(wire: u8) -> Result<Kind, FileError> {
+fn kind(wire: u8) -> Result<Kind, ParquetFault> {
     match wire {
         1 | 2 => Ok(Kind::Bool(wire == 1)),
         3 => Ok(Kind::Byte),
@@ -152,7 +152,7 @@ fn kind(wire: u8) -> Result<Kind, FileError> {
         9 | 10 => Ok(Kind::List),
         11 => Ok(Kind::Map),
         12 => Ok(Kind::Struct),
-        _ => Err(FileError::Header),
+        _ => Err(ParquetFault::Header),
     }
 }
 
@@ -185,8 +185,8 @@ mod tests {
     #[test]
     fn structs_within_structs_without_end_are_refused() {
         let bytes = [0x1c; 10_000];
-        assert!(matches!(Input::new(&bytes).skip(Kind::Struct), Err(FileError::Header)));
-        assert!(matches!(Input::new(&[0x19; 10_000]).skip(Kind::List), Err(FileError::Header)));
-        assert!(matches!(Input::new(&[0xf9, 0xff, 0xff, 0x7f]).skip(Kind::List), Err(FileError::Header)));
+        assert!(matches!(Input::new(&bytes).skip(Kind::Struct), Err(ParquetFault::Header)));
+        assert!(matches!(Input::new(&[0x19; 10_000]).skip(Kind::List), Err(ParquetFault::Header)));
+        assert!(matches!(Input::new(&[0xf9, 0xff, 0xff, 0x7f]).skip(Kind::List), Err(ParquetFault::Header)));
     }
 }

@@ -11,11 +11,12 @@ use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::ChunkReader;
 
-use super::FileError;
-use super::thrift::{Input, Kind};
+use crate::fault::ParquetFault;
+use crate::thrift::{Input, Kind};
 
-/// Largest page, compressed or not. Writers close a page at a megabyte, but only look every thousand values.
-const MAX_PAGE_BYTES: u64 = 512 << 20;
+/// Largest page that is read, compressed or not, in bytes. Writers close a page at a megabyte, but some only look every
+/// thousand values.
+pub const MAX_PAGE_BYTES: u64 = 256 << 20;
 
 /// Most values of a dictionary: each takes some ten times the 4 bytes that it has at least in the file.
 const MAX_DICTIONARY_VALUES: i64 = 1 << 20;
@@ -27,7 +28,7 @@ const HEADER_BYTES: [u64; 2] = [256, 1 << 20];
 const SNAPPY_RATIO: u64 = 22;
 
 /// The pages of one column of a row group, in their order.
-pub(super) struct Pages {
+pub(crate) struct Pages {
     file: Arc<File>,
     /// What is left of the column's bytes.
     range: Range<u64>,
@@ -47,7 +48,7 @@ enum Codec {
 
 impl Pages {
     /// `None` when the compression is not supported.
-    pub(super) fn new(
+    pub(crate) fn new(
         file: Arc<File>,
         range: Range<u64>,
         compression: Compression,
@@ -66,7 +67,7 @@ impl Pages {
         Some(Self { file, range, codec, values, dictionary: false })
     }
 
-    fn next_page(&mut self) -> Result<Option<Page>, FileError> {
+    fn next_page(&mut self) -> Result<Option<Page>, ParquetFault> {
         if self.range.is_empty() {
             return Ok(None);
         }
@@ -80,15 +81,15 @@ impl Pages {
         if page.is_dictionary_page() {
             self.dictionary = true;
         } else if page.encoding() != Encoding::PLAIN && !self.dictionary {
-            return Err(FileError::Header);
+            return Err(ParquetFault::Header);
         }
         Ok(Some(page))
     }
 
     /// Reads the header at the beginning of the range and moves past it.
-    fn header(&mut self) -> Result<Header, FileError> {
+    fn header(&mut self) -> Result<Header, ParquetFault> {
         let left = self.range.end - self.range.start;
-        let mut outcome = Err(FileError::Header);
+        let mut outcome = Err(ParquetFault::Header);
         for most in HEADER_BYTES {
             let bytes = self.file.get_bytes(self.range.start, left.min(most) as usize)?;
             outcome = Header::read(&bytes);
@@ -147,7 +148,7 @@ struct Details {
 
 impl Header {
     /// The header at the beginning of `bytes`, and its length.
-    fn read(bytes: &[u8]) -> Result<(Self, u64), FileError> {
+    fn read(bytes: &[u8]) -> Result<(Self, u64), ParquetFault> {
         let mut header = Self::default();
         let mut kind_of_page = -1;
         let mut input = Input::new(bytes);
@@ -168,12 +169,12 @@ impl Header {
             0 => (header.dictionary, header.data_v2) = (None, None),
             2 => (header.data, header.data_v2) = (None, None),
             3 => (header.data, header.dictionary) = (None, None),
-            _ => return Err(FileError::Header),
+            _ => return Err(ParquetFault::Header),
         }
         Ok((header, (bytes.len() - input.left()) as u64))
     }
 
-    fn into_page(self, bytes: Bytes, codec: Codec, values: &mut u64) -> Result<Page, FileError> {
+    fn into_page(self, bytes: Bytes, codec: Codec, values: &mut u64) -> Result<Page, ParquetFault> {
         if let Some(dictionary) = self.dictionary {
             let buf = decompressed(bytes, self.uncompressed, codec)?;
             // Every value of a plain dictionary has at least 4 bytes.
@@ -182,7 +183,7 @@ impl Header {
             let encoding = encoding(dictionary.numbers[2])?;
             return Ok(Page::DictionaryPage { buf, num_values, encoding, is_sorted: false });
         }
-        let details = self.data.as_ref().or(self.data_v2.as_ref()).ok_or(FileError::Header)?;
+        let details = self.data.as_ref().or(self.data_v2.as_ref()).ok_or(ParquetFault::Header)?;
         let num_values = values_within(details.numbers[1], *values)?;
         *values -= u64::from(num_values);
         if self.data.is_some() {
@@ -222,7 +223,7 @@ impl Header {
 }
 
 impl Details {
-    fn read(input: &mut Input<'_>) -> Result<Self, FileError> {
+    fn read(input: &mut Input<'_>) -> Result<Self, ParquetFault> {
         let mut details = Self { numbers: [0; 8], compressed: true };
         input.structure(|input, number, kind| {
             match (usize::try_from(number), kind) {
@@ -236,55 +237,55 @@ impl Details {
     }
 }
 
-fn within(found: i64, most: u64) -> Result<u64, FileError> {
-    u64::try_from(found).ok().filter(|bytes| *bytes <= most).ok_or(FileError::PageSize { found, most })
+fn within(found: i64, most: u64) -> Result<u64, ParquetFault> {
+    u64::try_from(found).ok().filter(|bytes| *bytes <= most).ok_or(ParquetFault::PageSize { found, most })
 }
 
-fn values_within(found: i64, most: u64) -> Result<u32, FileError> {
+fn values_within(found: i64, most: u64) -> Result<u32, ParquetFault> {
     let values = u32::try_from(found).ok().filter(|values| u64::from(*values) <= most);
-    values.ok_or(FileError::PageValues { found, most })
+    values.ok_or(ParquetFault::PageValues { found, most })
 }
 
 /// The encodings that cannot make something large out of a few announced numbers.
-fn encoding(found: i64) -> Result<Encoding, FileError> {
+fn encoding(found: i64) -> Result<Encoding, ParquetFault> {
     match found {
         0 => Ok(Encoding::PLAIN),
         2 => Ok(Encoding::PLAIN_DICTIONARY),
         8 => Ok(Encoding::RLE_DICTIONARY),
-        found => Err(FileError::Encoding { found }),
+        found => Err(ParquetFault::Encoding { found }),
     }
 }
 
 #[expect(deprecated, reason = "old files have levels in bit-packed encoding")]
-fn level_encoding(found: i64) -> Result<Encoding, FileError> {
+fn level_encoding(found: i64) -> Result<Encoding, ParquetFault> {
     match found {
         // Columns without levels need not name an encoding.
         0 | 3 => Ok(Encoding::RLE),
         4 => Ok(Encoding::BIT_PACKED),
-        found => Err(FileError::Encoding { found }),
+        found => Err(ParquetFault::Encoding { found }),
     }
 }
 
 /// The bytes of a page, `expected` of them once decompressed.
-fn decompressed(bytes: Bytes, expected: i64, codec: Codec) -> Result<Bytes, FileError> {
+fn decompressed(bytes: Bytes, expected: i64, codec: Codec) -> Result<Bytes, ParquetFault> {
     match codec {
         Codec::None => Ok(bytes),
         Codec::Snappy => {
             let most = (bytes.len() as u64 * SNAPPY_RATIO).min(MAX_PAGE_BYTES);
             let expected = within(expected, most)?;
             if snap::raw::decompress_len(&bytes).ok() != Some(expected as usize) {
-                return Err(FileError::Compressed);
+                return Err(ParquetFault::Compressed);
             }
             let page = snap::raw::Decoder::new().decompress_vec(&bytes);
-            Ok(page.map_err(|_| FileError::Compressed)?.into())
+            Ok(page.map_err(|_| ParquetFault::Compressed)?.into())
         }
         Codec::Gzip => {
             let expected = within(expected, MAX_PAGE_BYTES)?;
             let mut page = Vec::new();
             // It grows with what comes out, and a byte more than expected is enough to see that it is too much.
             let mut limited = flate2::read::MultiGzDecoder::new(&bytes[..]).take(expected + 1);
-            let read = limited.read_to_end(&mut page).map_err(|_| FileError::Compressed)?;
-            if read as u64 == expected { Ok(page.into()) } else { Err(FileError::Compressed) }
+            let read = limited.read_to_end(&mut page).map_err(|_| ParquetFault::Compressed)?;
+            if read as u64 == expected { Ok(page.into()) } else { Err(ParquetFault::Compressed) }
         }
     }
 }

@@ -1,16 +1,17 @@
 //! Columns of a row group, a few rows at a time.
 
+use std::ops::Deref;
+
 use parquet::basic::Type as PhysicalType;
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int32Type, Int64Type};
 use parquet::schema::types::ColumnDescPtr;
 
-use super::FileError;
-use super::pages::Pages;
-use super::row::LabelValue;
+use crate::fault::ParquetFault;
+use crate::pages::Pages;
 
 /// A column with at most one value a row.
-pub(super) struct Flat<T: DataType> {
+pub(crate) struct Flat<T: DataType> {
     name: String,
     reader: ColumnReaderImpl<T>,
     /// The level of a value that is there; 0 when all are.
@@ -18,17 +19,17 @@ pub(super) struct Flat<T: DataType> {
 }
 
 impl<T: DataType> Flat<T> {
-    pub(super) fn new(column: ColumnDescPtr, pages: Pages) -> Self {
+    pub(crate) fn new((column, pages): (ColumnDescPtr, Pages)) -> Self {
         let (name, defined) = (column.path().string(), column.max_def_level());
         Self { name, reader: ColumnReaderImpl::new(column, Box::new(pages)), defined }
     }
 
     /// The next `rows` values.
-    pub(super) fn read(&mut self, rows: usize) -> Result<Vec<Option<T::T>>, FileError> {
+    pub(crate) fn read(&mut self, rows: usize) -> Result<Vec<Option<T::T>>, ParquetFault> {
         let (mut levels, mut values) = (Vec::new(), Vec::new());
         let (records, _, _) = self.reader.read_records(rows, Some(&mut levels), None, &mut values)?;
         if records != rows {
-            return Err(FileError::Rows { column: self.name.clone() });
+            return Err(ParquetFault::Rows { column: self.name.clone() });
         }
         let mut values = values.into_iter();
         if self.defined == 0 {
@@ -39,8 +40,17 @@ impl<T: DataType> Flat<T> {
     }
 }
 
-/// The column `label`, of whichever type it is.
-pub(super) enum Label {
+/// A label as a file has it. Texts share the memory of their page.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LabelValue {
+    /// The bytes of a text, which need not be UTF-8.
+    Text(TableBytes),
+    /// A whole number.
+    Number(i64),
+}
+
+/// A column of labels, of whichever type it is.
+pub(crate) enum Label {
     Text(Flat<ByteArrayType>),
     Int32(Flat<Int32Type>),
     Int64(Flat<Int64Type>),
@@ -48,31 +58,45 @@ pub(super) enum Label {
 
 impl Label {
     /// The column holds texts or whole numbers.
-    pub(super) fn open(column: ColumnDescPtr, pages: Pages) -> Self {
+    pub(crate) fn open((column, pages): (ColumnDescPtr, Pages)) -> Self {
         let found = column.physical_type();
         if found == PhysicalType::INT32 {
-            Self::Int32(Flat::new(column, pages))
+            Self::Int32(Flat::new((column, pages)))
         } else if found == PhysicalType::INT64 {
-            Self::Int64(Flat::new(column, pages))
+            Self::Int64(Flat::new((column, pages)))
         } else {
-            Self::Text(Flat::new(column, pages))
+            Self::Text(Flat::new((column, pages)))
         }
     }
 
-    pub(super) fn read(&mut self, rows: usize) -> Result<Vec<Option<LabelValue>>, FileError> {
+    pub(crate) fn read(&mut self, rows: usize) -> Result<Vec<Option<LabelValue>>, ParquetFault> {
         fn map<V>(values: Vec<Option<V>>, of: impl Fn(V) -> LabelValue) -> Vec<Option<LabelValue>> {
             values.into_iter().map(|value| value.map(&of)).collect()
         }
         Ok(match self {
-            Self::Text(column) => map::<ByteArray>(column.read(rows)?, LabelValue::Text),
+            Self::Text(column) => {
+                map::<ByteArray>(column.read(rows)?, |text| LabelValue::Text(TableBytes(text)))
+            }
             Self::Int32(column) => map(column.read(rows)?, |number| LabelValue::Number(i64::from(number))),
             Self::Int64(column) => map(column.read(rows)?, LabelValue::Number),
         })
     }
 }
 
+/// The bytes of a value. They stay in the memory of their page, which lives as long as one of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TableBytes(pub(crate) ByteArray);
+
+impl Deref for TableBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.0.data()
+    }
+}
+
 /// A column of lists of floats.
-pub(super) struct Lists {
+pub(crate) struct Lists {
     name: String,
     reader: ColumnReaderImpl<FloatType>,
     defined: i16,
@@ -80,18 +104,18 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    pub(super) fn new(column: ColumnDescPtr, pages: Pages, dimension: usize) -> Self {
+    pub(crate) fn new((column, pages): (ColumnDescPtr, Pages), dimension: usize) -> Self {
         let (name, defined) = (column.path().string(), column.max_def_level());
         Self { name, reader: ColumnReaderImpl::new(column, Box::new(pages)), defined, dimension }
     }
 
     /// The next `rows` lists; `None` for one that is no feature row: of another length, or not all finite.
-    pub(super) fn read(&mut self, rows: usize) -> Result<Vec<Option<Vec<f32>>>, FileError> {
+    pub(crate) fn read(&mut self, rows: usize) -> Result<Vec<Option<Vec<f32>>>, ParquetFault> {
         let (mut definition, mut repetition, mut values) = (Vec::new(), Vec::new(), Vec::new());
         let (records, _, _) =
             self.reader.read_records(rows, Some(&mut definition), Some(&mut repetition), &mut values)?;
         if records != rows {
-            return Err(FileError::Rows { column: self.name.clone() });
+            return Err(ParquetFault::Rows { column: self.name.clone() });
         }
         let mut lists = Vec::with_capacity(rows);
         let mut values = values.into_iter();
@@ -114,6 +138,6 @@ impl Lists {
             let usable = whole && list.len() == self.dimension && list.iter().all(|value| value.is_finite());
             lists.push(usable.then_some(list));
         }
-        if lists.len() == rows { Ok(lists) } else { Err(FileError::Rows { column: self.name.clone() }) }
+        if lists.len() == rows { Ok(lists) } else { Err(ParquetFault::Rows { column: self.name.clone() }) }
     }
 }
