@@ -289,3 +289,46 @@ fn decompressed(bytes: Bytes, expected: i64, codec: Codec) -> Result<Bytes, Parq
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packed = GzEncoder::new(Vec::new(), flate2::Compression::default());
+        packed.write_all(bytes).unwrap();
+        packed.finish().unwrap()
+    }
+
+    #[test]
+    fn a_page_is_as_long_as_its_header_says_or_refused() {
+        let page: Vec<u8> = (0..1000).map(|number: u32| (number * number / 7) as u8).collect();
+        let snappy = snap::raw::Encoder::new().compress_vec(&page).unwrap();
+        for (packed, codec) in [(gzip(&page), Codec::Gzip), (snappy, Codec::Snappy)] {
+            let packed = Bytes::from(packed);
+            assert_eq!(decompressed(packed.clone(), 1000, codec).unwrap(), page);
+            for length in [999, 1001] {
+                let found = decompressed(packed.clone(), length, codec);
+                assert!(matches!(found, Err(ParquetFault::Compressed)), "{found:?}");
+            }
+            for length in [-1, i64::MAX] {
+                let found = decompressed(packed.clone(), length, codec);
+                assert!(matches!(found, Err(ParquetFault::PageSize { .. })), "{found:?}");
+            }
+            let cut = decompressed(packed.slice(..packed.len() / 2), 1000, codec);
+            assert!(matches!(cut, Err(ParquetFault::Compressed)), "{cut:?}");
+        }
+    }
+
+    #[test]
+    fn snappy_that_announces_more_than_its_bytes_hold_is_refused_before_room_is_made() {
+        // The length, 200 MiB, and nothing else.
+        let bomb = Bytes::from_static(&[0x80, 0x80, 0x80, 0x64, 0]);
+        let found = decompressed(bomb, 200 << 20, Codec::Snappy);
+        assert!(matches!(found, Err(ParquetFault::PageSize { most: 110, .. })), "{found:?}");
+    }
+}
