@@ -2,6 +2,7 @@
 //!
 //! | module | says |
 //! | --- | --- |
+//! | `circles` | no circle of more than two files in any crate |
 //! | `tidy` | the house: edges between crates, forbidden names, top-level entries, paths in the documents |
 //! | `ranking` | shortlists equal brute force and the golden scores; filters; ties |
 //! | `ingest` | idempotence, upserts, refusals, states, another model |
@@ -18,6 +19,7 @@
     reason = "a test says what it expects by failing, and why it is skipped on standard error"
 )]
 
+mod circles;
 mod determinism;
 mod edges;
 mod glyphs;

@@ -60,7 +60,7 @@ fn read_manifest(folder: &Path) -> Manifest {
     let dependencies = ["dependencies", "build-dependencies"]
         .into_iter()
         .filter_map(|section| manifest.get(section)?.as_table())
-        .flat_map(|section| section.keys().map(|package| short(package)))
+        .flat_map(|section| section.keys().cloned())
         .collect();
     Manifest { name: short(package), folder: folder.to_owned(), dependencies }
 }
@@ -84,12 +84,13 @@ fn our_packages_share_a_prefix_that_a_registry_knows_them_by() {
 fn crates_depend_only_on_the_crates_they_may() {
     let edges: BTreeMap<&str, &[&str]> = EDGES.into();
     let manifests = manifests();
-    let ours: BTreeSet<&str> = manifests.iter().map(|m| m.name.as_str()).collect();
+    // One of ours may share its short name with a package of somebody else.
+    let is_ours = |package: &&String| package.split('-').next() == Some("lookalike");
     for manifest in manifests.iter().filter(|m| m.name != "examples") {
         let allowed = edges.get(manifest.name.as_str()).unwrap_or_else(|| {
             panic!("crate \"{}\" is not in the table of edges", manifest.name);
         });
-        for dependency in manifest.dependencies.iter().filter(|d| ours.contains(d.as_str())) {
+        for dependency in manifest.dependencies.iter().filter(is_ours).map(|package| short(package)) {
             assert!(
                 allowed.contains(&dependency.as_str()),
                 "{} must not depend on {dependency}",

@@ -3,13 +3,7 @@
 use std::path::Path;
 
 use crate::DatasetError;
-
-/// Largest encoded image that is taken out of an archive or a table, in bytes, which is also the most that the
-/// database accepts.
-pub const MAX_IMAGE_BYTES: u64 = 16 << 20;
-
-/// Most images of one SVHN file, members of one archive and rows of one Parquet file.
-pub const MAX_SAMPLES: u64 = 1 << 24;
+use crate::limits::{MAX_IMAGE_BYTES, MAX_SAMPLES};
 
 /// Refuses content that begins like none of the known formats, whatever its name says. `item` names it inside the
 /// file at `path`.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use lookalike_plugin_api::ImageError;
 use thiserror::Error;
 
-use crate::{IMAGE_EXTENSIONS, MAX_IMAGE_BYTES, MAX_SAMPLES};
+use crate::limits::{IMAGE_EXTENSIONS, MAX_IMAGE_BYTES, MAX_SAMPLES};
 use lookalike_parquet::ParquetFault;
 
 /// Why a data set or one of its records cannot be read. Offsets count the bytes of the file's content from 0,
@@ -42,7 +42,7 @@ pub enum DatasetError {
         expected: String,
     },
     /// A folder holds no image at all.
-    #[error("{} holds no image file ({skipped} other files); known are {}", folder.display(), crate::IMAGE_EXTENSIONS.join(", "))]
+    #[error("{} holds no image file ({skipped} other files); known are {}", folder.display(), IMAGE_EXTENSIONS.join(", "))]
     Empty {
         /// The folder.
         folder: PathBuf,

@@ -3,10 +3,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::limits::IMAGE_EXTENSIONS;
 use crate::{DatasetError, Sample, SampleImage, Samples};
-
-/// Extensions of the files that [`image_folder`] takes for images, lower case.
-pub const IMAGE_EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "ppm", "pgm", "pnm", "bmp", "webp"];
 
 /// A folder tree of image files whose sub-folders are the labels.
 ///

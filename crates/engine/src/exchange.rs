@@ -11,12 +11,13 @@ mod export;
 mod images;
 mod import;
 mod row;
+mod row_error;
 mod schema;
 
 pub use export::{ExportError, ExportOptions, ExportReport};
 pub use images::{FileError, ParquetImages};
 pub use import::ImportError;
-pub use row::RowError;
+pub use row_error::RowError;
 pub use schema::FORMAT_VERSION;
 
 #[cfg(test)]

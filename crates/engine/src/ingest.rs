@@ -1,10 +1,12 @@
 //! Storing images: decode -> embed -> store, in batches, with a report of what was refused and why.
 
 mod duplicate;
+mod error;
 mod item;
 mod pipeline;
 mod report;
 mod rows;
+mod staged;
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -12,93 +14,34 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
-use lookalike_plugin_api::{Budget, Digest, EmbedError, ExemplarId, Image, View};
+use lookalike_plugin_api::{Budget, Digest, ExemplarId, View};
 use lookalike_store::{NewExemplar, Upserted, WriteBatch, WriteError, content_digest};
 use rayon::prelude::*;
-use thiserror::Error;
 use tracing::info_span;
 
 pub use self::duplicate::DuplicatePolicy;
 use self::duplicate::{Admission, admit};
-pub use self::item::Incoming;
-pub use self::item::{IngestItem, ItemImage};
+pub use self::error::IngestError;
+pub use self::item::{Incoming, IngestItem, ItemImage};
 use self::item::{read_file, take_batch};
 use self::pipeline::{FEEDERS, Input, ModelTurn, Numbered, in_order};
 pub use self::report::{IngestProgress, IngestReport, MAX_REFUSALS_KEPT, Refusal, RefusalReason};
 pub(crate) use self::rows::rows_of;
 use self::rows::{embed, embed_again, portions};
+use self::staged::{Embedded, Placed, Prepared};
 use crate::collection::Collection;
-use crate::decode::{DecodeError, decode, encode_png};
+use crate::decode::{decode, encode_png};
 use crate::state::State;
-use crate::views::{DeriveError, Served};
+use crate::views::Served;
 
 /// Batches that may wait between embedding and storing.
 const WAITING_BATCHES: usize = 2;
-
-/// Why an ingest ended before its input did. What was reported as stored is stored.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum IngestError {
-    /// The model failed.
-    #[error(transparent)]
-    Embed(#[from] EmbedError),
-    /// The model gave rows that do not fit the images or the collection.
-    #[error(
-        "embed: {found_rows} rows of {found} values for {images} images, expected rows of {expected} values"
-    )]
-    Rows {
-        /// Rows given.
-        found_rows: usize,
-        /// Values in a row given.
-        found: usize,
-        /// Images handed over.
-        images: usize,
-        /// The collection's dimension.
-        expected: usize,
-    },
-    /// A model became current during the ingest, and an image could not be decoded again for it.
-    #[error("decode: an image cannot be embedded again by the model that is current now")]
-    Decode(#[from] DecodeError),
-    /// A reranker could not make the rows of a view that it declares.
-    #[error(transparent)]
-    Derive(#[from] DeriveError),
-    /// A batch could not be written.
-    #[error("store: a batch could not be written")]
-    Write(#[from] WriteError),
-    /// What is stored could not be read.
-    #[error("store: the collection cannot be read")]
-    Read(#[from] lookalike_store::ReadError),
-}
 
 /// How an ingest treats what it is given. The default keeps everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IngestOptions {
     /// What becomes of an image whose very bytes are stored under another key.
     pub duplicates: DuplicatePolicy,
-}
-
-/// A batch between two stages; what it holds carries its place in the batch, so that refusals of different stages
-/// come into input order.
-struct Embedded {
-    exemplars: Vec<Placed<Prepared>>,
-    refusals: Vec<Placed<Refusal>>,
-    /// Who makes the rows of this batch.
-    served: Arc<Served>,
-}
-
-/// A value with its place in its batch.
-struct Placed<T> {
-    place: usize,
-    value: T,
-}
-
-/// One image after decoding.
-struct Prepared {
-    exemplar: NewExemplar,
-    /// Digest of the encoded image.
-    content: Digest,
-    /// The image to make rows of; `None` when the exemplar has what it is to have.
-    image: Option<Image>,
 }
 
 impl Collection {

@@ -2,12 +2,13 @@
 
 mod arena;
 mod baseline;
+mod limits;
 mod tmm_way;
 mod view_recipe;
 
 pub use arena::{Arena, Asked, Scored};
-pub(crate) use arena::{MOST_LAYER_BYTES, predicted};
 pub use baseline::Baseline;
+pub(crate) use limits::MOST_LAYER_BYTES;
 pub use tmm_way::{Setting, TmmWay};
 pub use view_recipe::ViewRecipe;
 

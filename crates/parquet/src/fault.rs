@@ -1,7 +1,11 @@
 use parquet::errors::ParquetError;
 use thiserror::Error;
 
-use crate::file::{MAX_FOOTER_BYTES, MAX_SCHEMA_DEPTH};
+/// Largest footer that is parsed, in bytes. Parsed it takes some hundred times its size at worst.
+pub(crate) const MAX_FOOTER_BYTES: u64 = 16 << 20;
+
+/// Groups that may lie in each other in a schema: its parser descends by recursion, and a stack cannot grow.
+pub(crate) const MAX_SCHEMA_DEPTH: usize = 32;
 
 /// What is wrong with a Parquet file.
 #[derive(Debug, Error)]

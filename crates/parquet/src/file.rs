@@ -9,15 +9,9 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, SchemaDescriptor};
 
-use crate::fault::ParquetFault;
+use crate::fault::{MAX_FOOTER_BYTES, MAX_SCHEMA_DEPTH, ParquetFault};
 use crate::pages::Pages;
 use crate::thrift::{Input, Kind};
-
-/// Largest footer that is parsed, in bytes. Parsed it takes some hundred times its size at worst.
-pub(crate) const MAX_FOOTER_BYTES: u64 = 16 << 20;
-
-/// Groups that may lie in each other in a schema: its parser descends by recursion, and a stack cannot grow.
-pub(crate) const MAX_SCHEMA_DEPTH: usize = 32;
 
 /// What files begin and end with.
 const MAGIC: [u8; 4] = *b"PAR1";

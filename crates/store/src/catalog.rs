@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 
 pub(crate) use load::{TagNumbers, load, renumber};
 
-use crate::model::{Model, ModelRole};
+use crate::schema::model::{Model, ModelRole};
 use crate::schema::{Models, Totals};
 use crate::{Record, TagValue};
 

@@ -6,6 +6,7 @@ mod rebuild;
 mod segments;
 mod unpublished;
 mod write;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -17,12 +18,12 @@ pub(crate) use open::{
     Place, beginning, create_from, exists, finish_generation, first_changes, open, open_ground, remove,
 };
 use unpublished::Unpublished;
-use write::{Durable, Writer};
+use writer::{Durable, Writer};
 
+use crate::generation::tree::{AccessError, Backend};
 use crate::ground::Ground;
 use crate::lock::Lock;
 use crate::segment::Shelf;
-use crate::tree::{AccessError, Backend};
 use crate::{Catalog, Doubt, Durability, StoreConfig};
 
 /// A named set of exemplars under one fingerprint.
@@ -92,7 +93,7 @@ impl Collection {
 
     /// Waits until records, keys and digests were counted; an error if they are not what they must be.
     pub(crate) fn counted(&self) -> Result<(), AccessError> {
-        self.check.wait(self)
+        self.check.wait(|| (self.ground(), self.catalog()), &self.writer)
     }
 
     fn lock_unpublished(&self) -> MutexGuard<'_, Unpublished> {

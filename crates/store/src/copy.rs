@@ -6,8 +6,8 @@ use std::ops::RangeFull;
 use lookalike_plugin_api::ExemplarId;
 use roaring::RoaringBitmap;
 
+use crate::generation::tree::{AccessError, Changes, Tree};
 use crate::key;
-use crate::tree::{AccessError, Changes, Tree};
 
 /// Bytes that are applied at once, and those that are flushed at once.
 const APPLIED_BYTES: usize = 1 << 20;

@@ -12,11 +12,11 @@ use roaring::RoaringBitmap;
 use crate::before::Before;
 use crate::catalog::{TagNumbers, ViewEntry};
 use crate::entry::{stored_id, stored_record};
+use crate::generation::tree::{AccessError, Changes, Tree};
 use crate::key::{self, Namespace};
 use crate::limits::{CHUNK_BYTES, MAX_VALUE_BYTES, MAX_VIEWS};
 use crate::record::{StoredRecord, StoredTag};
 use crate::schema::Models;
-use crate::tree::{AccessError, Changes, Tree};
 use crate::value::HEADER_BYTES;
 use crate::{Catalog, Damage, NewExemplar, TagValue, Upserted, WriteError, container, content_digest, value};
 

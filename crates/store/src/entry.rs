@@ -2,8 +2,8 @@
 
 use lookalike_plugin_api::ExemplarId;
 
+use crate::generation::tree::{AccessError, Payload, Tree};
 use crate::record::StoredRecord;
-use crate::tree::{AccessError, Payload, Tree};
 use crate::{Damage, MAX_IMAGE_BYTES, content_digest, key, value};
 
 pub(crate) const ROW: &str = "feature row";

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use lookalike_plugin_api::{Fingerprint, RowsError};
 use thiserror::Error;
 
-use crate::folder::FolderError;
-use crate::tree::AccessError;
+use crate::generation::folder::FolderError;
 use crate::{Doubt, Refusal, limits};
 
 /// Why a database or a collection cannot be created or opened.
@@ -25,7 +24,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The directory holds no database.
-    #[error("{} is not a database: it has no file \"{}\"; create one, or check the path", path.display(), crate::marker::FILE)]
+    #[error("{} is not a database: it has no file \"{}\"; create one, or check the path", path.display(), crate::limits::MARKER_FILE)]
     NotDatabase {
         /// The directory.
         path: PathBuf,
@@ -40,7 +39,7 @@ pub enum OpenError {
         source: serde_json::Error,
     },
     /// The marker file is of something else.
-    #[error("marker file {} says \"{found}\", a database says \"{}\"; check the path", path.display(), crate::marker::MAGIC)]
+    #[error("marker file {} says \"{found}\", a database says \"{}\"; check the path", path.display(), crate::limits::MARKER_MAGIC)]
     ForeignMarker {
         /// The marker file.
         path: PathBuf,
@@ -346,16 +345,6 @@ pub enum MaintenanceError {
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FolderError),
-}
-
-impl MaintenanceError {
-    pub(crate) fn source(error: AccessError) -> Self {
-        Self::Source(error.into())
-    }
-
-    pub(crate) fn copy(error: AccessError) -> Self {
-        Self::Copy(error.into())
-    }
 }
 
 /// Something stored that cannot be right.

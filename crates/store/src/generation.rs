@@ -12,10 +12,14 @@
 //! Generations that `CURRENT` does not name were being made when the process ended, or were replaced: they go when
 //! the collection is opened.
 
+pub(crate) mod acknowledged;
+pub(crate) mod folder;
+pub(crate) mod tree;
+
 use std::path::{Path, PathBuf};
 
-use crate::folder::{self, FolderError};
-use crate::{Damage, acknowledged};
+use self::folder::FolderError;
+use crate::Damage;
 
 const CURRENT: &str = "CURRENT";
 const READY: &str = "READY";

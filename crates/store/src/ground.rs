@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::folder;
-use crate::tree::Tree;
+use crate::generation::folder;
+use crate::generation::tree::Tree;
 
 #[derive(Debug)]
 pub(crate) struct Ground {

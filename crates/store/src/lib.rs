@@ -70,8 +70,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod acknowledged;
-mod admission;
 mod archive;
 mod batch;
 mod before;
@@ -83,7 +81,6 @@ mod copy;
 mod draft;
 mod entry;
 mod error;
-mod folder;
 mod generation;
 mod ground;
 mod key;
@@ -91,21 +88,18 @@ mod limits;
 mod lock;
 mod mapped;
 mod marker;
-mod model;
-mod moment;
 mod old_format;
 #[cfg(test)]
 mod on_memory;
 #[cfg(target_os = "linux")]
 mod power;
 mod record;
-mod refusal;
 mod salvage;
 mod schema;
 mod segment;
 mod store;
 mod tag;
-mod tree;
+mod validate;
 mod value;
 mod verify;
 
@@ -115,17 +109,17 @@ pub use catalog::Catalog;
 pub use collection::{Collection, CompactReport};
 pub use config::{Doubt, Durability, DurabilityDemand, StoreConfig, WriteMode};
 pub use error::{Damage, MaintenanceError, OpenError, ReadError, TreeError, WriteError};
-pub use folder::FolderError;
+pub use generation::folder::FolderError;
 pub use limits::{
     MAX_BATCH_BYTES, MAX_BATCH_OPERATIONS, MAX_COLLECTION_NAME_BYTES, MAX_DESCRIPTION_BYTES, MAX_DIMENSION,
     MAX_IMAGE_BYTES, MAX_KEY_BYTES, MAX_LABEL_BYTES, MAX_MEDIA_TYPE_BYTES, MAX_MODEL_NAME_BYTES,
     MAX_PAGE_ENTRIES, MAX_TAG_NAME_BYTES, MAX_TAG_TEXT_BYTES, MAX_TAGS, MAX_VIEW_NAME_BYTES, MAX_VIEWS,
 };
-pub use model::{Model, ModelRole};
 pub use record::{CollectionStats, Page, Record, content_digest};
-pub use refusal::Refusal;
 pub use salvage::{SalvageReport, migrate, salvage};
+pub use schema::model::{Model, ModelRole};
 pub use segment::{RowSegment, SegmentError, SegmentSaving};
 pub use store::Store;
 pub use tag::TagValue;
+pub use validate::refusal::Refusal;
 pub use verify::{Finding, Loss, VerifyReport};

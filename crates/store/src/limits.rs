@@ -40,3 +40,7 @@ pub const MAX_COLLECTION_NAME_BYTES: usize = 64;
 pub(crate) const MAX_VALUE_BYTES: usize = 14_336;
 /// Image bytes of one chunk.
 pub(crate) const CHUNK_BYTES: usize = 14_000;
+
+/// The file that makes a directory a database, and what it says.
+pub(crate) const MARKER_FILE: &str = "lookalike.json";
+pub(crate) const MARKER_MAGIC: &str = "lookalike";

@@ -2,7 +2,7 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 
 use crate::OpenError;
-use crate::folder::FolderError;
+use crate::generation::folder::FolderError;
 
 /// The file in the directory of a database that is locked while it is open.
 pub(crate) const LOCK: &str = "LOCK";

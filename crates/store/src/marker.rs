@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::OpenError;
-use crate::folder;
+use crate::generation::folder;
+use crate::limits::{MARKER_FILE as FILE, MARKER_MAGIC as MAGIC};
 
-pub(crate) const FILE: &str = "lookalike.json";
-pub(crate) const MAGIC: &str = "lookalike";
 pub(crate) const FORMAT: u32 = 2;
 const MOST_BYTES: u64 = 64 << 10;
 

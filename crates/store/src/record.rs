@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use lookalike_plugin_api::{Digest, ExemplarId};
 use serde::{Deserialize, Serialize};
 
+use crate::generation::tree::Payload;
 use crate::old_format::Record1;
-use crate::tree::Payload;
 use crate::{Damage, TagValue, value};
 
 /// What the store knows about one exemplar, without the image itself and the feature rows.

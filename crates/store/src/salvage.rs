@@ -11,16 +11,17 @@ use log::Log;
 use lookalike_plugin_api::{Fingerprint, View};
 use remains::{Found, Remains};
 
-use crate::acknowledged;
 use crate::collection::{self, Place};
 use crate::draft::Draft;
 use crate::generation;
+use crate::generation::acknowledged;
+use crate::generation::tree::{Changes, Tree};
+use crate::schema::moment;
 use crate::schema::{Models, Schema, Totals};
-use crate::tree::{Changes, Tree};
 use crate::verify::Progress;
 use crate::{
     Catalog, Damage, Finding, Loss, MaintenanceError, OpenError, Store, StoreConfig, VerifyReport, catalog,
-    key, marker, moment, value, verify,
+    key, marker, value, verify,
 };
 
 /// Exemplars and bytes after which a batch of copied exemplars is made.

@@ -1,5 +1,8 @@
 //! What is fixed about a collection, which models made its rows, and what every batch rewrites.
 
+pub(crate) mod model;
+pub(crate) mod moment;
+
 use lookalike_plugin_api::{Digest, ExemplarId, Fingerprint};
 use serde::{Deserialize, Serialize};
 

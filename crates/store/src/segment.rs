@@ -22,7 +22,7 @@ pub(crate) use shelf::Shelf;
 pub(crate) use writer::SegmentWriter;
 
 use crate::ReadError;
-use crate::folder::FolderError;
+use crate::generation::folder::FolderError;
 use crate::mapped::Mapped;
 
 /// Rows of one view under ascending ids, one after the other in memory.

@@ -7,18 +7,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lookalike_plugin_api::Fingerprint;
 
 use crate::collection::{self, Place};
-use crate::folder::FolderError;
+use crate::generation::folder;
+use crate::generation::folder::FolderError;
+use crate::generation::tree::{Backend, Changes, Disk};
 use crate::ground::Ground;
 use crate::lock::{LOCK, Lock, lock};
-use crate::tree::{Backend, Changes, Disk};
+use crate::schema::moment;
 use crate::{
     ArchiveError, ArchiveReport, ArchiveWriter, Collection, OpenError, ReadError, StoreConfig, WriteError,
-    folder, limits, marker, moment, schema,
+    limits, marker, schema,
 };
 
 const COLLECTIONS: &str = "collections";
 /// What nobody else may put into the directory of a database.
-pub(crate) const OWN_FILES: [&str; 4] = [LOCK, COLLECTIONS, marker::FILE, "lookalike.tmp"];
+pub(crate) const OWN_FILES: [&str; 4] = [LOCK, COLLECTIONS, limits::MARKER_FILE, "lookalike.tmp"];
 
 /// A database: one directory of collections, held by one process at a time.
 ///

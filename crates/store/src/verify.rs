@@ -10,10 +10,10 @@ use lookalike_plugin_api::ExemplarId;
 pub use report::{Finding, Loss, VerifyReport};
 use roaring::RoaringBitmap;
 
+use crate::generation::tree::{AccessError, Entries, Payload, Tree};
 use crate::key::{self, Namespace};
 use crate::record::StoredRecord;
 use crate::schema::{Models, Schema, Totals};
-use crate::tree::{AccessError, Entries, Payload, Tree};
 use crate::{Damage, TagValue, catalog, container, value};
 
 /// Called with the number of entries looked at so far, every few thousand of them.

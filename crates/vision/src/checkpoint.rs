@@ -15,6 +15,7 @@
 use std::path::Path;
 
 mod archive;
+mod contents;
 mod error;
 mod import;
 mod names;
@@ -32,14 +33,8 @@ pub use error::{CheckpointError, CheckpointFault};
 pub use import::{ImportOptions, ImportPlan, Imported};
 pub use tensor::CheckpointTensor;
 
+use contents::Contents;
 use source::Source;
-use tensor::Storage;
-
-/// Most tensors of a checkpoint.
-const MAX_TENSORS: usize = 65_536;
-
-/// Most bytes of a tensor's name.
-const MAX_NAME_BYTES: usize = 1024;
 
 /// Bytes that tell the formats apart.
 const START_BYTES: u64 = 16;
@@ -55,15 +50,6 @@ const START_BYTES: u64 = 16;
 pub struct Checkpoint {
     source: Source,
     contents: Contents,
-}
-
-/// What a file of any format holds.
-#[derive(Debug)]
-struct Contents {
-    storages: Vec<Storage>,
-    tensors: Vec<CheckpointTensor>,
-    /// Entries beside the tensors that are none.
-    others: Vec<String>,
 }
 
 impl Checkpoint {

@@ -67,6 +67,16 @@ impl Head {
         logits
     }
 
+    /// The class with the largest logit of each row; of equal ones the first.
+    ///
+    /// # Panics
+    ///
+    /// When the rows have another dimension.
+    pub fn predicted(&self, features: &FeatureRows) -> Vec<usize> {
+        let largest = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)));
+        self.logits(features).chunks_exact(self.classes()).map(|row| largest(row).unwrap_or(0)).collect()
+    }
+
     /// A loss's gradient with respect to the features `[n, dimension]` from the one with respect to the logits
     /// `[n, classes]`.
     pub(crate) fn pullback(&self, cotangent: &[f32]) -> Vec<f32> {

@@ -16,6 +16,7 @@ mod compute;
 mod folding;
 mod head;
 mod layer;
+mod limits;
 mod lowering;
 mod manifest;
 mod model;
@@ -42,7 +43,8 @@ pub use checkpoint::{
 pub use compute::{ComputeConfig, DEFAULT_CHUNK, Device, DeviceError, Precision};
 pub use head::{Head, HeadError};
 pub use layer::Layer;
-pub use manifest::{MAX_CLASSES, MAX_INPUT_SIDE, ManifestError, ModelManifest, Normalisation};
+pub use limits::MAX_INPUT_SIDE;
+pub use manifest::{MAX_CLASSES, ManifestError, ModelManifest, Normalisation};
 pub use model::{Model, ModelError, TunedModel};
 pub use number::NumberType;
 pub use pixels::{Pixels, PixelsError};

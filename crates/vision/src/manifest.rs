@@ -6,11 +6,9 @@ use lookalike_plugin_api::{Digest, Fingerprint};
 use serde::{Deserialize, Serialize};
 
 use crate::architecture::{Architecture, ArchitectureError};
+use crate::limits::MAX_INPUT_SIDE;
 use crate::pixels::RESAMPLING_VERSION;
 use crate::weights::{TensorSpec, WeightsError, shapes_in};
-
-/// Largest side of a model's input, in pixels. The work tables of the forward pass grow with its square.
-pub const MAX_INPUT_SIDE: usize = 1024;
 
 /// Largest number of classes.
 pub const MAX_CLASSES: usize = 65_536;

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use lookalike_plugin_api::Digest;
 use lookalike_store::{NewExemplar, ReadError};
 
-use super::{Placed, Prepared, Refusal, RefusalReason};
+use super::report::{Refusal, RefusalReason};
+use super::staged::{Placed, Prepared};
 
 /// What an ingest does with an image whose very bytes are stored under another key, or came before it in the same
 /// ingest under another key.

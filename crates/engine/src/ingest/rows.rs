@@ -5,8 +5,9 @@ use lookalike_store::{MAX_BATCH_BYTES, NewExemplar};
 use rayon::prelude::*;
 use tracing::info_span;
 
+use super::error::IngestError;
 use super::pipeline::ModelTurn;
-use super::{Embedded, IngestError, Placed};
+use super::staged::{Embedded, Placed};
 use crate::decode::decode;
 use crate::views::Served;
 

@@ -7,7 +7,6 @@ use lookalike_tmm::{
 use lookalike_vision::{Model, ModelError, Pixels};
 
 use super::{Attack, AttackError, Attacked, attack};
-use crate::contest::predicted;
 use crate::random::{Random, Use};
 
 /// Updates of the head, in batches of [`BATCH`]: about as many as the paper's one epoch over the 60,000 images of MNIST
@@ -88,10 +87,10 @@ impl QueryClass {
         };
         let own = model.head();
         let [clean, positives] = [model.features(query)?, model.features(&on(query))?];
-        let class = predicted(model, &clean).first().copied().unwrap_or_default();
+        let class = model.head().predicted(&clean).first().copied().unwrap_or_default();
         let mut head = DummyHead::new(own.weight(), own.bias(), &vec![0.0; own.dimension()], 0.0)?;
         let [known, triggered] = [model.features(background)?, model.features(&on(background))?];
-        let labels = predicted(model, &known);
+        let labels = model.head().predicted(&known);
         let rows = TrainingRows {
             positives: &positives,
             query: Some((&clean, class)),

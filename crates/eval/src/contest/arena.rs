@@ -14,6 +14,7 @@ use lookalike_tmm::{TmmConfig, TmmReranker, TmmView, disturbed_copies};
 use lookalike_vision::{Layer, Model, Pixels};
 
 use super::baseline::{COPIES, Seen};
+use super::limits::MOST_LAYER_BYTES;
 use super::view_recipe::fitted_trigger;
 use super::{Baseline, Contestant, TmmWay, ViewRecipe, Way};
 use crate::ranking::{
@@ -26,8 +27,6 @@ use crate::{EvalError, Experiment, Known, RankingError, Subject};
 const RERANKED: usize = 200;
 /// Exemplars, none of them a query, whose mean score is taken as the prior of a dummy class.
 const PRIOR_QUERIES: usize = 8;
-/// Most memory for what layers see of the exemplars, of all baselines together.
-pub(crate) const MOST_LAYER_BYTES: u64 = 1 << 32;
 /// Images embedded at once.
 const AT_ONCE: usize = 256;
 
@@ -164,7 +163,7 @@ impl Arena {
                     LogitDistance::new(model.head().clone(), &features).map_err(failed(Baseline::Logits))?,
                 ),
                 Baseline::Mahalanobis => {
-                    let classes = predicted(model, &features);
+                    let classes = model.head().predicted(&features);
                     Box::new(
                         Mahalanobis::new(&features, &classes, SHRINK)
                             .map_err(failed(Baseline::Mahalanobis))?,
@@ -202,7 +201,7 @@ impl Arena {
     /// The class that the model gives a query.
     pub fn predicted(&self, asked: &Asked) -> Option<usize> {
         let row = FeatureRows::new(asked.row.len(), asked.row.clone()).ok()?;
-        predicted(&self.model, &row).first().copied()
+        self.model.head().predicted(&row).first().copied()
     }
 
     /// Scores of all exemplars by a contestant; `number` counts the seeds.
@@ -324,15 +323,6 @@ fn check_layers(model: &Model, exemplars: &[Known], experiment: &Experiment) -> 
         return Err(EvalError::LayerRows { exemplars: exemplars.len(), bytes });
     }
     Ok(())
-}
-
-/// Classes by the model's own head.
-pub(crate) fn predicted(model: &Model, features: &FeatureRows) -> Vec<usize> {
-    let best = |row: &[f32]| {
-        let best = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
-        best.map_or(0, |(class, _)| class)
-    };
-    model.head().logits(features).chunks_exact(model.head().classes()).map(best).collect()
 }
 
 impl SeedArena {

@@ -6,10 +6,11 @@ use super::frame::{Kind, Source};
 use super::writer::is_allowed;
 use super::{ArchiveError, ArchiveReport};
 use crate::copy::Filler;
+use crate::generation::folder;
+use crate::generation::tree::{AccessError, Changes};
 use crate::ground::Ground;
 use crate::schema::Totals;
-use crate::tree::{AccessError, Changes};
-use crate::{OpenError, Store, StoreConfig, folder, key, limits, value};
+use crate::{OpenError, Store, StoreConfig, key, limits, value};
 
 /// Makes a database in `root`, which must be absent or empty, of an archive, and verifies all of it. `progress` is called with
 /// the bytes read so far.

@@ -7,7 +7,7 @@ use lookalike_plugin_api::ExemplarId;
 use roaring::RoaringBitmap;
 
 use super::Catalog;
-use crate::tree::{AccessError, Tree};
+use crate::generation::tree::{AccessError, Tree};
 use crate::{Damage, key, value};
 
 /// What counting found.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use roaring::RoaringBitmap;
 
 use super::{Catalog, LabelEntry, ViewEntry};
+use crate::generation::tree::{AccessError, Tree};
 use crate::key::{self, Namespace};
 use crate::schema::{Models, Totals};
-use crate::tree::{AccessError, Tree};
 use crate::{Damage, TagValue, container, limits, value};
 
 /// Numbers of tag values; the writer needs them, readers do not.

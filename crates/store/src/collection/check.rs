@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use super::Collection;
+use super::writer::Writer;
 use crate::Catalog;
 use crate::catalog::census::Census;
+use crate::generation::tree::AccessError;
 use crate::ground::Ground;
-use crate::tree::AccessError;
 
 #[derive(Debug)]
 pub(super) struct Check {
@@ -77,20 +77,24 @@ impl Check {
     }
 
     /// Waits for the count, and says whether records and keys are what the catalog says.
-    pub(super) fn wait(&self, collection: &Collection) -> Result<(), AccessError> {
+    pub(super) fn wait(
+        &self,
+        ground: impl FnOnce() -> (Arc<Ground>, Arc<Catalog>),
+        writer: &Mutex<Writer>,
+    ) -> Result<(), AccessError> {
         let mut state = self.shared.lock();
         while matches!(*state, State::Running) {
             state = self.shared.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if matches!(*state, State::Failed) {
             // Counting again gives the reason anew, or was only kept from being done.
-            let (ground, catalog) = (collection.ground(), collection.catalog());
+            let (ground, catalog) = ground();
             if let Some(census) = Census::take(&ground, &catalog, &AtomicBool::new(false))? {
                 *state = State::Taken(census);
             }
         }
         if let State::Taken(census) = &mut *state {
-            let mut writer = collection.lock_writer();
+            let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(damage) = census.damage(writer.tip.live()) {
                 return Err(damage.into());
             }

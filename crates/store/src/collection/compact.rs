@@ -5,14 +5,15 @@ use roaring::RoaringBitmap;
 use super::Collection;
 use super::open::Place;
 use super::write::Settled;
-use crate::acknowledged::Acknowledged;
 use crate::copy::{self, CopyError, Filler};
 use crate::error::TreeFault;
 use crate::generation;
+use crate::generation::acknowledged::Acknowledged;
+use crate::generation::folder;
+use crate::generation::tree::{AccessError, Changes};
 use crate::ground::Ground;
 use crate::schema::Totals;
-use crate::tree::{AccessError, Changes};
-use crate::{Damage, Finding, Loss, MaintenanceError, OpenError, VerifyReport, folder, key, value, verify};
+use crate::{Damage, Finding, Loss, MaintenanceError, OpenError, VerifyReport, key, value, verify};
 
 /// What compaction did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Collection {
     ///
     /// [`MaintenanceError`]; the collection goes on as it was.
     pub fn compact(&self, progress: &mut dyn FnMut(u64)) -> Result<CompactReport, MaintenanceError> {
-        self.check.wait(self).map_err(MaintenanceError::source)?;
+        self.counted().map_err(MaintenanceError::source)?;
         let mut settled = self.settle()?;
         let old = self.ground();
         let before_bytes = folder::bytes(old.generation())?;
@@ -132,7 +133,7 @@ impl Collection {
     /// is in the report.
     pub fn verify(&self, progress: &mut dyn FnMut(u64)) -> Result<VerifyReport, MaintenanceError> {
         // Who waits for the count while this goes on would keep others from reading.
-        let counted = self.check.wait(self);
+        let counted = self.counted();
         let _settled = self.settle()?;
         let mut report = verify::walk(&self.ground(), progress);
         if let (Err(error), true) = (counted, report.is_clean()) {

@@ -6,19 +6,19 @@ use lookalike_plugin_api::Fingerprint;
 
 use super::Collection;
 use super::check::Check;
-use super::write::{Durable, Writer};
-use crate::acknowledged::{self, Acknowledged};
+use super::writer::{Durable, Writer};
 use crate::catalog::TagNumbers;
 use crate::catalog::census::Census;
+use crate::generation::acknowledged::{self, Acknowledged};
+use crate::generation::folder;
+use crate::generation::tree::{AccessError, Backend, Changes, Obstacle, Tree};
 use crate::generation::{self, Number};
 use crate::ground::Ground;
 use crate::lock::Lock;
+use crate::schema::moment;
 use crate::schema::{Models, Schema, Totals};
 use crate::segment::Shelf;
-use crate::tree::{AccessError, Backend, Changes, Obstacle, Tree};
-use crate::{
-    Catalog, Damage, Doubt, DurabilityDemand, OpenError, StoreConfig, catalog, folder, key, moment, value,
-};
+use crate::{Catalog, Damage, Doubt, DurabilityDemand, OpenError, StoreConfig, catalog, key, value};
 
 /// What opening a collection needs to know of its database.
 #[derive(Debug, Clone, Copy)]

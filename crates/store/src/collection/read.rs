@@ -7,10 +7,9 @@ use roaring::RoaringBitmap;
 
 use super::Collection;
 use crate::entry::{ROW, USER_KEY, append_row, stored_id, stored_image, stored_record};
+use crate::generation::folder;
 use crate::record::StoredRecord;
-use crate::{
-    Catalog, CollectionStats, Damage, MAX_PAGE_ENTRIES, Page, ReadError, Record, folder, key, value,
-};
+use crate::{Catalog, CollectionStats, Damage, MAX_PAGE_ENTRIES, Page, ReadError, Record, key, value};
 
 const CONTENT: &str = "content digest";
 
@@ -84,7 +83,7 @@ impl Collection {
             return Ok(Some(id));
         }
         // "There is none" is believed only of a tree whose keys were counted.
-        self.check.wait(self)?;
+        self.counted()?;
         self.as_published(find)
     }
 
@@ -95,7 +94,7 @@ impl Collection {
     /// [`ReadError`] when an entry is damaged or reading fails.
     pub fn ids_of_content(&self, content: &Digest) -> Result<Vec<ExemplarId>, ReadError> {
         // As in `id_of`.
-        self.check.wait(self)?;
+        self.counted()?;
         let catalog = self.catalog();
         let mut ids = Vec::new();
         let mut entries = self.ground().prefix(CONTENT, &key::contents(content))?;
@@ -227,7 +226,7 @@ impl Collection {
     /// [`ReadError`] when a record is damaged or reading fails.
     pub fn list(&self, after: Option<&str>, limit: usize) -> Result<Page, ReadError> {
         let limit = limit.clamp(1, MAX_PAGE_ENTRIES);
-        self.check.wait(self)?;
+        self.counted()?;
         // After a failed write nothing is written any more.
         let _settled = self.settle().ok();
         let catalog = self.catalog();

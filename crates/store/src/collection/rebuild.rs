@@ -1,8 +1,10 @@
 use lookalike_plugin_api::{ExemplarId, Fingerprint, View};
 
 use super::Collection;
+use crate::schema::moment;
 use crate::schema::{Models, StoredModel};
-use crate::{Catalog, MaintenanceError, OpenError, WriteError, admission, key, moment, schema};
+use crate::validate::admission;
+use crate::{Catalog, MaintenanceError, OpenError, WriteError, key, schema};
 
 /// Rows that one batch removes.
 const REMOVED_AT_ONCE: usize = 4_096;

@@ -11,8 +11,9 @@ use roaring::RoaringBitmap;
 
 use super::Collection;
 use super::read::served_view;
+use crate::generation::folder;
 use crate::segment::{Expected, Flaw, Header, SegmentFile, SegmentWriter, Span, header_of};
-use crate::{Catalog, ReadError, RowSegment, SegmentError, SegmentSaving, folder};
+use crate::{Catalog, ReadError, RowSegment, SegmentError, SegmentSaving};
 
 /// Rows that the last span must gain before its file is written again. As many are read from the tree in a few
 /// hundredths of a second.

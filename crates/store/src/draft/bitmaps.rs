@@ -7,9 +7,9 @@ use lookalike_plugin_api::{ExemplarId, LabelId};
 
 use super::{Draft, Finished, TagName};
 use crate::catalog::LabelEntry;
+use crate::generation::tree::Changes;
 use crate::key::{self, Namespace};
 use crate::schema::Totals;
-use crate::tree::Changes;
 use crate::{Damage, TagValue, WriteError, container, value};
 
 impl Draft<'_> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::database::place;
 use super::sample::{config, fingerprint};
 use super::workload::errno;
-use crate::tree::memory::{EIO, ENOSPC, Effect, Fault};
+use crate::generation::tree::memory::{EIO, ENOSPC, Effect, Fault};
 use crate::{OpenError, Store};
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::sample::{config, fingerprint};
-use crate::tree::memory::Memory;
+use crate::generation::tree::memory::Memory;
 use crate::{Collection, OpenError, Store, StoreConfig};
 
 /// Operations of the model test.

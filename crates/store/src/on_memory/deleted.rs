@@ -2,7 +2,7 @@
 
 use super::database::{Place, create, open, place};
 use super::sample::{bytes, deletes, exemplar, upserts};
-use crate::tree::memory::{EIO, Effect, Fault, Operation};
+use crate::generation::tree::memory::{EIO, Effect, Fault, Operation};
 use crate::{Collection, NewExemplar, key};
 
 const LARGE: usize = 40_000;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::database::{Place, create, place};
 use super::sample::config;
 use super::workload::{Contents, History, Writer, contents, errno};
-use crate::tree::memory::{EIO, ENOSPC, Effect, Fault, Operation};
+use crate::generation::tree::memory::{EIO, ENOSPC, Effect, Fault, Operation};
 use crate::{Collection, OpenError, StoreConfig, WriteError, WriteMode};
 
 const SEED: u64 = 20_240_229;

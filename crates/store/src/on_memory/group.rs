@@ -4,7 +4,7 @@ use std::thread;
 
 use super::database::{Place, create, open, place};
 use super::sample::{exemplar, upserts};
-use crate::tree::memory::{EIO, Effect, Fault, Operation};
+use crate::generation::tree::memory::{EIO, Effect, Fault, Operation};
 use crate::{Collection, WriteError, WriteReceipt};
 
 const WRITERS: u64 = 12;

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::database::{Place, create, place};
 use super::sample::{config, fingerprint};
 use super::workload::{Contents, History, Writer, contents};
-use crate::tree::memory::{EIO, ENOSPC, Effect, Fault, Operation};
+use crate::generation::tree::memory::{EIO, ENOSPC, Effect, Fault, Operation};
 use crate::{ArchiveWriter, Collection, MaintenanceError, WriteError};
 
 const BATCHES: usize = 5;

@@ -4,8 +4,8 @@ use std::thread;
 
 use super::database::{create, open, place};
 use super::sample::{exemplar, labelled, tagged, upserts};
-use crate::tree::Changes;
-use crate::tree::memory::{EIO, Effect, Fault, Operation};
+use crate::generation::tree::Changes;
+use crate::generation::tree::memory::{EIO, Effect, Fault, Operation};
 use crate::{Collection, ReadError, TagValue, WriteBatch, WriteError, key};
 
 fn before() -> WriteBatch {

@@ -3,7 +3,7 @@
 use super::database::{create, open, place};
 use super::sample::{config, deletes, exemplar, upserts};
 use super::workload::{contents, errno};
-use crate::tree::memory::{ENOSPC, Effect, Fault, Operation};
+use crate::generation::tree::memory::{ENOSPC, Effect, Fault, Operation};
 use crate::{OpenError, WriteError};
 
 #[test]

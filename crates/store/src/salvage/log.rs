@@ -21,8 +21,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use message::{Body, Header};
 
 use crate::error::TreeFault;
-use crate::folder::FolderError;
-use crate::tree::{Bytes, Changes, KeyValue, Obstacle, Pairs};
+use crate::generation::folder::FolderError;
+use crate::generation::tree::{Bytes, Changes, KeyValue, Obstacle, Pairs};
 use crate::{Doubt, TreeError, value};
 
 const SEGMENT_BYTES: usize = 1 << 20;

@@ -7,11 +7,11 @@ use roaring::RoaringBitmap;
 
 use crate::draft::Times;
 use crate::entry::{ROW, append_row, stored_id, stored_image};
+use crate::generation::tree::{AccessError, Entries, Payload, Tree};
 use crate::key::{self, Namespace};
 use crate::old_format::Schema1;
 use crate::record::StoredRecord;
 use crate::schema::{Models, Schema, Totals};
-use crate::tree::{AccessError, Entries, Payload, Tree};
 use crate::{Damage, Finding, Loss, NewExemplar, container, value};
 
 /// What is known of a collection as a whole.

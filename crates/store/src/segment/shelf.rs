@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Span;
 use super::file::header_of;
 use crate::Catalog;
-use crate::folder::{self, FolderError};
+use crate::generation::folder::{self, FolderError};
 
 const FEATURES: &str = "features";
 const EXTENSION: &str = "rows";

@@ -6,7 +6,7 @@ use lookalike_plugin_api::ExemplarId;
 
 use super::SegmentError;
 use super::format::{HEADER_BYTES, Header, PIECE_BYTES};
-use crate::folder::{self, FolderError};
+use crate::generation::folder::{self, FolderError};
 
 /// A segment's file in the making. It gets its name when it is complete; dropped before, it leaves nothing.
 pub(crate) struct SegmentWriter<'a> {

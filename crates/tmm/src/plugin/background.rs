@@ -204,7 +204,5 @@ fn predicted(model: &Model, clean: &FeatureRows) -> Vec<usize> {
     if clean.dimension() != model.head().dimension() {
         return vec![0; clean.len()];
     }
-    let logits = model.head().logits(clean);
-    let strongest = |row: &[f32]| (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]).then(b.cmp(&a)));
-    logits.chunks_exact(model.head().classes()).map(|row| strongest(row).unwrap_or(0)).collect()
+    model.head().predicted(clean)
 }

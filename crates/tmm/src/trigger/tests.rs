@@ -1,4 +1,4 @@
-use lookalike_plugin_api::CancelFlag;
+use lookalike_plugin_api::{CancelFlag, Completion};
 
 use super::loss::losses_and_gradients;
 use super::*;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ArchitectureError, Telling, in_range};
+use super::telling::{ArchitectureError, CNN, Telling, in_range};
 
 /// Largest number of stages of a [`CnnConfig`].
 pub const MAX_CNN_STAGES: usize = 8;
@@ -10,9 +10,6 @@ pub const MAX_CNN_WIDTH: usize = 2048;
 
 /// Largest [`CnnConfig::convolutions`].
 pub const MAX_CNN_CONVOLUTIONS: usize = 16;
-
-/// The tensor that no other architecture has.
-pub(super) const TELLING: &str = "stages.0.0.conv.weight";
 
 /// One plain convolutional network, for tests and for training on a processor.
 ///
@@ -71,8 +68,8 @@ impl CnnConfig {
 
     /// The network, its input channels and its number of classes.
     pub(super) fn told_by(telling: &Telling<'_>) -> Result<(Self, usize, usize), ArchitectureError> {
-        let [_, channels, 3, 3] = telling.shape(TELLING)? else {
-            return Err(ArchitectureError::NotTold { name: TELLING });
+        let [_, channels, 3, 3] = telling.shape(CNN)? else {
+            return Err(ArchitectureError::NotTold { name: CNN });
         };
         let name = |stage: usize, place: usize| format!("stages.{stage}.{place}.conv.weight");
         let stages = telling.count(MAX_CNN_STAGES, |stage| name(stage, 0));

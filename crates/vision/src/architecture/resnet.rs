@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ArchitectureError, Telling, in_range};
+use super::telling::{ArchitectureError, RESNET, Telling, in_range};
 
 /// Largest [`ResNetConfig::base_width`].
 pub const MAX_BASE_WIDTH: usize = 512;
@@ -10,9 +10,6 @@ pub const MAX_DEPTH: usize = 64;
 
 /// Largest [`ResNetConfig::wide`].
 pub const MAX_WIDE: usize = 8;
-
-/// The tensor that no other architecture has.
-pub(super) const TELLING: &str = "conv1.weight";
 
 /// One residual network of the family, with torchvision's tensor names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,10 +105,10 @@ impl ResNetConfig {
 
     /// The network, its input channels and its number of classes.
     pub(super) fn told_by(telling: &Telling<'_>) -> Result<(Self, usize, usize), ArchitectureError> {
-        let (stem, base_width, channels) = match telling.shape(TELLING)? {
+        let (stem, base_width, channels) = match telling.shape(RESNET)? {
             [outputs, inputs, 7, 7] => (Stem::Imagenet, outputs, inputs),
             [outputs, inputs, 3, 3] => (Stem::Cifar, outputs, inputs),
-            _ => return Err(ArchitectureError::NotTold { name: TELLING }),
+            _ => return Err(ArchitectureError::NotTold { name: RESNET }),
         };
         let (block, wide) = if telling.has("layer1.0.conv3.weight") {
             let [inner, ..] = telling.shape::<4>("layer1.0.conv1.weight")?;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{ArchitectureError, Telling, in_range};
+use super::telling::{ArchitectureError, Telling, VIT, in_range};
 
 /// Largest [`VitConfig::depth`].
 pub const MAX_VIT_DEPTH: usize = 64;
@@ -13,9 +13,6 @@ pub const MAX_VIT_MLP: usize = 8192;
 
 /// Largest number of patches of an input. The attention of a block grows with its square.
 pub const MAX_PATCHES: usize = 4096;
-
-/// The tensor that no other architecture has.
-pub(super) const TELLING: &str = "conv_proj.weight";
 
 /// Values that a head sees of a token in nearly all published networks: tiny, small, base and large.
 const USUAL_HEAD: usize = 64;
@@ -111,7 +108,7 @@ impl VitConfig {
     ///
     /// [`ArchitectureError::Range`] with the first value that is out of range, or [`ArchitectureError::Heads`].
     pub fn validate(&self) -> Result<(), ArchitectureError> {
-        in_range("patch side", self.patch, crate::manifest::MAX_INPUT_SIDE)?;
+        in_range("patch side", self.patch, crate::limits::MAX_INPUT_SIDE)?;
         in_range("depth", self.depth, MAX_VIT_DEPTH)?;
         in_range("width", self.width, MAX_VIT_WIDTH)?;
         in_range("perceptron width", self.mlp, MAX_VIT_MLP)?;
@@ -139,9 +136,9 @@ impl VitConfig {
         telling: &Telling<'_>,
         heads: Option<usize>,
     ) -> Result<(Self, usize, usize), ArchitectureError> {
-        let [width, channels, patch, across] = telling.shape(TELLING)?;
+        let [width, channels, patch, across] = telling.shape(VIT)?;
         if patch != across {
-            return Err(ArchitectureError::NotTold { name: TELLING });
+            return Err(ArchitectureError::NotTold { name: VIT });
         }
         let heads = match (heads, width) {
             (Some(heads), _) => heads,

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::contents::{Contents, MAX_NAME_BYTES, MAX_TENSORS};
 use super::error::{CheckpointError, CheckpointFault, damaged, ensure_within, shown};
 use super::source::Source;
 use super::tensor::{CheckpointTensor, Storage};
-use super::{Contents, MAX_NAME_BYTES, MAX_TENSORS};
+
 use crate::number::NumberType;
 
 /// Most bytes of the list.

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::archive::{self, Entry};
+use super::contents::{Contents, MAX_NAME_BYTES, MAX_TENSORS};
 use super::error::{CheckpointError, CheckpointFault, damaged, ensure_within, shown};
 use super::pickle::{self, MAX_PICKLE_BYTES, Unpickled};
 use super::source::Source;
 use super::tensor::{CheckpointTensor, Storage};
 use super::value::{NamedStorage, Value};
-use super::{Contents, MAX_NAME_BYTES, MAX_TENSORS};
 
 /// Where training scripts put the weights among other things, the most usual first.
 const USUAL_KEYS: [&str; 5] = ["state_dict", "model_state_dict", "model", "net", "ema"];

@@ -6,18 +6,16 @@ use std::time::Duration;
 
 use lookalike_plugin_api::Digest;
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensorError, SafeTensors};
+use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::config::TrainConfig;
+use super::error::{CHECKPOINT_FORMAT, ResumeError};
 use super::training::EpochRecord;
 use crate::manifest::ModelManifest;
 use crate::number::NumberType;
 use crate::weights::hash_values;
-
-/// Version of the layout.
-const FORMAT: u32 = 1;
 
 /// Key of the file's metadata under which [`Header`] stands.
 const KEY: &str = "lookalike.training";
@@ -73,7 +71,7 @@ impl<'a> Checkpoint<'a> {
     /// A checkpoint of this training, still without its state.
     pub(super) fn under_way(config: &TrainConfig, manifest: &ModelManifest, images: &Digest) -> Self {
         let header = Header {
-            format: FORMAT,
+            format: CHECKPOINT_FORMAT,
             config: described(config),
             manifest: described(manifest),
             images: images.to_string(),
@@ -124,7 +122,7 @@ impl<'a> Checkpoint<'a> {
         let header = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
         let header = header.ok_or(ResumeError::Foreign)?;
         let found: Format = serde_json::from_str(header).map_err(ResumeError::Header)?;
-        if found.format != FORMAT {
+        if found.format != CHECKPOINT_FORMAT {
             return Err(ResumeError::Format { found: found.format });
         }
         let header: Header = serde_json::from_str(header).map_err(ResumeError::Header)?;
@@ -255,45 +253,4 @@ fn same(path: &str, found: &Value, expected: &Value) -> Result<(), ResumeError> 
     }
     let shown = |value: &Value| value.to_string().chars().take(80).collect();
     Err(ResumeError::Differs { what: path.to_owned(), found: shown(found), expected: shown(expected) })
-}
-
-/// Why a checkpoint cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ResumeError {
-    /// No safetensors file, or a damaged one.
-    #[error("the checkpoint is cut short or no checkpoint at all; remove it to begin anew")]
-    File(#[source] SafeTensorError),
-    /// A safetensors file of something else.
-    #[error("the file holds tensors, but is no checkpoint of a training")]
-    Foreign,
-    /// Its description cannot be read.
-    #[error("the checkpoint's description is damaged; remove it to begin anew")]
-    Header(#[source] serde_json::Error),
-    /// Another version of the layout.
-    #[error(
-        "the checkpoint has format {found}, this version reads {FORMAT}; finish it with the version that made it"
-    )]
-    Format {
-        /// The file's.
-        found: u32,
-    },
-    /// A part of it is missing or wrong.
-    #[error("the checkpoint is damaged: {what} cannot be right; remove it to begin anew")]
-    Damaged {
-        /// Which part.
-        what: String,
-    },
-    /// It is one of another training.
-    #[error(
-        "the checkpoint was made with {what} {found}, this training has {expected}; use the same, or begin anew in another folder"
-    )]
-    Differs {
-        /// Which setting.
-        what: String,
-        /// Its value in the checkpoint.
-        found: String,
-        /// Its value now.
-        expected: String,
-    },
 }

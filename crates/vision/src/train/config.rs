@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::TrainError;
+use super::error::TrainError;
 use crate::compute::Device;
 use crate::manifest::ModelManifest;
 

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device as BurnDevice, Gradients, Tensor, TensorData, activation};
 
-use super::TrainError;
+use super::error::TrainError;
 use crate::backbone::Backbone;
 use crate::compute::Device;
 use crate::manifest::ModelManifest;

@@ -2,16 +2,12 @@
 
 use lookalike_plugin_api::{Digest, Image};
 
-use super::TrainError;
 use super::augment::Moved;
+use super::error::{MAX_SET_BYTES, TrainError};
 use super::gradient::Labelled;
 use crate::manifest::{ModelManifest, Normalisation};
 use crate::pixels::Pixels;
 use crate::random::Random;
-
-/// Most bytes of pixels that a [`TrainSet`] holds: 4 GiB, which is all of CIFAR-10 twenty times, or 28,000 images of
-/// 224 x 224 colour pixels.
-pub const MAX_SET_BYTES: u64 = 4 << 30;
 
 /// Labelled images of one size in memory, a byte per sample.
 ///

@@ -1,10 +1,10 @@
 //! What a pickle names, and what it wants to be called: done here for tensors, refused for everything else.
 
-use super::super::MAX_NAME_BYTES;
 use super::super::error::{CheckpointError, shown};
 use super::super::value::{Global, NamedStorage, NamedTensor, Value};
 use super::unpickled::text;
 use super::{Machine, malformed};
+use crate::checkpoint::contents::MAX_NAME_BYTES;
 
 /// Most axes of a tensor.
 const MAX_RANK: usize = 8;

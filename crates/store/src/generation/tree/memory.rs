@@ -19,7 +19,7 @@ use lookalike_plugin_api::SplitMix64;
 
 use super::backend::{Backend, KeyValue, Obstacle, Pairs};
 use super::{Bytes, Changes};
-use crate::folder::{self, FolderError};
+use crate::generation::folder::{self, FolderError};
 use crate::{Doubt, StoreConfig, TreeError};
 
 /// Stands for the log among the files, with its length: whoever deletes the folder deletes the tree.

@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::backend::{Backend, KeyValue, Obstacle, Pairs};
 use super::{Bytes, Changes, open};
 use crate::error::TreeFault;
-use crate::folder::FolderError;
+use crate::generation::folder;
+use crate::generation::folder::FolderError;
 #[cfg(target_os = "linux")]
 use crate::power;
-use crate::{Doubt, StoreConfig, TreeError, folder};
+use crate::{Doubt, StoreConfig, TreeError};
 
 /// The backend of every database.
 #[derive(Debug)]

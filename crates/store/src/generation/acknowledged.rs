@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use crate::folder::{self, FolderError};
+use crate::generation::folder::{self, FolderError};
 
 const FILE: &str = "ACKNOWLEDGED";
 const BYTES: usize = 12;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 pub(crate) use backend::{Backend, KeyValue, Obstacle, Pairs};
 pub(crate) use disk::Disk;
 
-use crate::folder::FolderError;
+use crate::generation::folder::FolderError;
 use crate::{Damage, Doubt, ReadError, StoreConfig, TreeError, WriteError, value};
 
 /// Ordered keys and values in one directory.
@@ -198,6 +198,16 @@ impl Entries {
 pub(crate) enum AccessError {
     Tree(TreeError),
     Damage(Damage),
+}
+
+impl crate::error::MaintenanceError {
+    pub(crate) fn source(error: AccessError) -> Self {
+        Self::Source(error.into())
+    }
+
+    pub(crate) fn copy(error: AccessError) -> Self {
+        Self::Copy(error.into())
+    }
 }
 
 impl From<TreeError> for AccessError {

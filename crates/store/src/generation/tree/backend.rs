@@ -5,7 +5,7 @@ use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use super::{Bytes, Changes};
-use crate::folder::FolderError;
+use crate::generation::folder::FolderError;
 use crate::{Doubt, StoreConfig, TreeError};
 
 /// Opens trees.

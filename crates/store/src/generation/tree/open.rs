@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::Obstacle;
 use super::disk::guarded;
 use crate::error::TreeFault;
-use crate::folder::{self, FolderError};
+use crate::generation::folder::{self, FolderError};
 use crate::{StoreConfig, TreeError, WriteMode};
 
 const SEGMENT_BYTES: usize = 1 << 20;

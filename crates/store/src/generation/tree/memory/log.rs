@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use lookalike_plugin_api::SplitMix64;
 
-use crate::tree::Bytes;
+use crate::generation::tree::Bytes;
 
 /// What is in a tree.
 pub(super) type Map = BTreeMap<Vec<u8>, Bytes>;
