@@ -4,8 +4,12 @@ mod datasets;
 mod eval;
 mod judge;
 mod model;
+pub(crate) mod ranking;
+mod suite;
 mod train;
 mod trigger;
+pub(crate) mod typed;
+pub(crate) mod validation;
 mod view;
 
 use std::path::PathBuf;
@@ -16,8 +20,8 @@ use lookalike_engine::{DuplicatePolicy, StoreConfig, WriteMode};
 use lookalike_vision::{Device, Precision};
 use serde::Deserialize;
 
-use crate::ranking::Rankings;
-use crate::typed::{Disturb, InputSize, Setting, Tag};
+use crate::args::ranking::Rankings;
+use crate::args::typed::{Disturb, InputSize, Setting, Tag};
 
 pub(crate) use datasets::{DatasetsArgs, DatasetsCommand, DatasetsFetchArgs, DatasetsVerifyArgs};
 pub(crate) use eval::{

@@ -4,45 +4,15 @@
 //! the command line and the environment (`RUST_LOG`, `LOOKALIKE_JUDGE_KEY`). What a command does is done by the
 //! libraries.
 
-mod answer;
 mod args;
-mod backup;
-mod compact;
-mod datasets;
-mod delete;
-mod demo;
-mod duplicates;
+mod commands;
 mod ending;
-mod eval;
-mod export;
-mod get;
-mod html;
-mod import;
-mod ingest;
-mod init;
-mod judge;
-mod migrate;
-mod model;
 mod model_files;
 mod opened;
-mod output;
 mod place;
-mod progress;
-mod ranking;
-mod rebuild;
 mod remedy;
-mod repair;
-mod restore;
-mod rollback;
-mod search;
-mod serve;
+mod show;
 mod source;
-mod stats;
-mod train;
-mod trigger;
-mod typed;
-mod verify;
-mod view;
 mod whole_file;
 
 use std::io::{self, Write};
@@ -53,7 +23,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::{Cli, Command, GlobalArgs};
 use crate::ending::Ending;
-use crate::output::Output;
+use crate::show::output::Output;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -75,30 +45,30 @@ fn run(cli: &Cli) -> anyhow::Result<Ending> {
     prepare(&cli.global)?;
     let (global, output) = (&cli.global, Output::new(cli.global.json));
     match &cli.command {
-        Command::Init(args) => init::run(args, global, output),
-        Command::Ingest(args) => ingest::run(args, global, output),
-        Command::Search(args) => search::run(args, global, output),
-        Command::Get(args) => get::run(args, global, output),
-        Command::Delete(args) => delete::run(args, global, output),
-        Command::Stats(args) => stats::run(args, global, output),
-        Command::Duplicates(args) => duplicates::run(args, global, output),
-        Command::Serve(args) => serve::run(args, global, output),
-        Command::Verify(args) => verify::run(args, global, output),
-        Command::Rebuild(args) => rebuild::run(args, global, output),
-        Command::Rollback(args) => rollback::run(args, global, output),
-        Command::Compact(args) => compact::run(args, global, output),
-        Command::Backup(args) => backup::run(args, global, output),
-        Command::Restore(args) => restore::run(args, global, output),
-        Command::Migrate(args) => migrate::run(args, global, output),
-        Command::Export(args) => export::run(args, global, output),
-        Command::Import(args) => import::run(args, global, output),
-        Command::View(args) => view::run(args, global, output),
-        Command::Trigger(args) => trigger::run(args, global, output),
-        Command::Datasets(args) => datasets::run(args, output),
-        Command::Model(args) => model::run(args, global, output),
-        Command::Train(args) => train::run(args, global, output),
-        Command::Eval(args) => eval::run(args, global, output),
-        Command::Demo(args) => demo::run(args, global, output),
+        Command::Init(args) => commands::init::run(args, global, output),
+        Command::Ingest(args) => commands::ingest::run(args, global, output),
+        Command::Search(args) => commands::search::run(args, global, output),
+        Command::Get(args) => commands::get::run(args, global, output),
+        Command::Delete(args) => commands::delete::run(args, global, output),
+        Command::Stats(args) => commands::stats::run(args, global, output),
+        Command::Duplicates(args) => commands::duplicates::run(args, global, output),
+        Command::Serve(args) => commands::serve::run(args, global, output),
+        Command::Verify(args) => commands::verify::run(args, global, output),
+        Command::Rebuild(args) => commands::rebuild::run(args, global, output),
+        Command::Rollback(args) => commands::rollback::run(args, global, output),
+        Command::Compact(args) => commands::compact::run(args, global, output),
+        Command::Backup(args) => commands::backup::run(args, global, output),
+        Command::Restore(args) => commands::restore::run(args, global, output),
+        Command::Migrate(args) => commands::migrate::run(args, global, output),
+        Command::Export(args) => commands::export::run(args, global, output),
+        Command::Import(args) => commands::import::run(args, global, output),
+        Command::View(args) => commands::view::run(args, global, output),
+        Command::Trigger(args) => commands::trigger::run(args, global, output),
+        Command::Datasets(args) => commands::datasets::run(args, output),
+        Command::Model(args) => commands::model::run(args, global, output),
+        Command::Train(args) => commands::train::run(args, global, output),
+        Command::Eval(args) => commands::eval::run(args, global, output),
+        Command::Demo(args) => commands::demo::run(args, global, output),
     }
 }
 

@@ -167,6 +167,14 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Which end of the score that decided is the near one: a reranker's larger one, or as the metric has it.
+    pub fn direction(&self) -> Direction {
+        match self.status {
+            RankingStatus::Applied | RankingStatus::Partial { .. } => Direction::LargerIsNearer,
+            RankingStatus::Fallback { .. } | RankingStatus::Skipped => self.metric.direction(),
+        }
+    }
+
     /// Time of all stages together.
     pub fn elapsed(&self) -> Duration {
         self.timings.iter().map(|timing| timing.elapsed).sum()

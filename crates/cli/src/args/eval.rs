@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::suite::SuiteName;
 use super::{DatasetName, JudgeArgs, ManifestArgs};
-use crate::eval::SuiteName;
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalArgs {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{DatasetName, ManifestArgs, SplitName};
-use crate::typed::InputSize;
+use crate::args::typed::InputSize;
 
 #[derive(Debug, Args)]
 pub(crate) struct ModelArgs {

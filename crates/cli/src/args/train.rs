@@ -5,9 +5,16 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use lookalike_vision::TrainConfig;
 
+use super::validation::Validation;
 use super::{DatasetName, SplitName};
-use crate::train::{DEFAULT_COUNT, DEFAULT_SEED, Validation};
-use crate::typed::InputSize;
+use crate::args::typed::InputSize;
+
+/// Glyphs to train on.
+const DEFAULT_COUNT: u64 = 12_000;
+
+/// Seed of glyphs, first weights and order. It is not the demonstration's, so that the network never saw what the
+/// demonstration stores.
+const DEFAULT_SEED: u64 = 1_000;
 
 #[derive(Debug, Args)]
 #[command(
