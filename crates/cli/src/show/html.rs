@@ -5,17 +5,16 @@
 
 mod picture;
 
-use std::fmt::Write;
-
 use lookalike_engine::plugin_api::{Artifact, ExemplarId, RankingStatus};
 use lookalike_engine::{Answer, Collection, Hit, decode};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::show::answer::{deciding_score, name, nearer, notes, numbers, score};
 use crate::show::html::picture::Picture;
 use crate::show::output::span;
 use crate::source::Asked;
 
-const TEMPLATE: &str = include_str!("html/page.html");
+const STYLE: &str = include_str!("html/page.css");
 
 /// A whole page.
 #[derive(Debug)]
@@ -197,22 +196,22 @@ impl Card {
         self.rows.iter().flat_map(|row| &row.neighbours).any(|neighbour| neighbour.heat.is_some())
     }
 
-    fn render(&self) -> String {
-        let pictures = each(&self.pictures, |(caption, picture)| {
-            format!("<figure>{}<figcaption>{}</figcaption></figure>", picture.tag(caption), escaped(caption))
-        });
-        let numbers = if self.numbers.is_empty() {
-            String::new()
-        } else {
-            format!("<dl>{}</dl>", pairs(&self.numbers))
-        };
-        let rows = each(&self.rows, Row::render);
-        format!(
-            "<article class=\"card\">\n<div class=\"query\"><h3>{}</h3><p class=\"says\">{}</p>\
-             <div class=\"pictures\">{pictures}</div>{numbers}</div>\n<div>{rows}</div>\n</article>\n",
-            escaped(&self.title),
-            escaped(&self.says)
-        )
+    fn render(&self) -> Markup {
+        html! {
+            article.card {
+                div.query {
+                    h3 { (self.title) }
+                    p.says { (self.says) }
+                    div.pictures {
+                        @for (caption, picture) in &self.pictures {
+                            figure { (picture.tag(caption)) figcaption { (caption) } }
+                        }
+                    }
+                    @if !self.numbers.is_empty() { (pairs(&self.numbers)) }
+                }
+                div { @for row in &self.rows { (row.render()) } }
+            }
+        }
     }
 }
 
@@ -225,31 +224,28 @@ fn remark(answer: &Answer) -> String {
 }
 
 impl Row {
-    fn render(&self) -> String {
-        let neighbours = each(&self.neighbours, |neighbour| neighbour.render(&self.ranking));
-        let neighbours = if neighbours.is_empty() {
-            "<p class=\"nothing\">nothing found</p>".to_owned()
-        } else {
-            format!("<ol class=\"neighbours\">{neighbours}</ol>")
-        };
-        let notes = each(&self.notes, |note| format!("<p class=\"note\">{}</p>", escaped(note)));
-        format!(
-            "<section class=\"ranking\"><header><h4>{}</h4><span>{}</span><span class=\"time\">{}</span></header>\
-             {neighbours}{notes}<p class=\"stages\">{}</p></section>\n",
-            escaped(&self.ranking),
-            escaped(&self.remark),
-            span(self.seconds),
-            each(&self.timings, |(stage, time)| format!(
-                "<span><b>{}</b> {}</span> ",
-                escaped(stage),
-                escaped(time)
-            ))
-        )
+    fn render(&self) -> Markup {
+        html! {
+            section.ranking {
+                header {
+                    h4 { (self.ranking) }
+                    span { (self.remark) }
+                    span.time { (span(self.seconds)) }
+                }
+                @if self.neighbours.is_empty() {
+                    p.nothing { "nothing found" }
+                } @else {
+                    ol.neighbours { @for neighbour in &self.neighbours { (neighbour.render(&self.ranking)) } }
+                }
+                @for note in &self.notes { p.note { (note) } }
+                p.stages { @for (stage, time) in &self.timings { span { b { (stage) } " " (time) } " " } }
+            }
+        }
     }
 }
 
 impl Neighbour {
-    fn render(&self, ranking: &str) -> String {
+    fn render(&self, ranking: &str) -> Markup {
         let (class, mark, meaning) = match self.verdict {
             Verdict::Very => ("very", "\u{2605} ", "the very exemplar"),
             Verdict::SameLabel => ("same", "\u{2713} ", "same label"),
@@ -257,124 +253,101 @@ impl Neighbour {
             Verdict::Unknown => ("unknown", "", "label not known"),
         };
         let label = self.label.as_deref().unwrap_or("no label");
-        let picture = self.picture.as_ref().map_or_else(String::new, |picture| picture.tag(&self.key));
-        let heat = self.heat.as_ref().map_or_else(String::new, |heat| heat.tag("what made its score"));
         // The end of a key tells neighbours apart; the whole of it is in the title.
-        let name = escaped(self.key.rsplit('/').next().unwrap_or(&self.key));
-        let (key, label, score) = (escaped(&self.key), escaped(label), score(self.score));
-        format!(
-            "<li class=\"{class}\" title=\"{key}, {label}: {meaning}, {} {score}\">{picture}{heat}\
-             <span class=\"label\">{mark}{label}</span><span class=\"score\">{score}</span>\
-             <span class=\"key\">{name}</span></li>",
-            escaped(ranking)
-        )
+        let name = self.key.rsplit('/').next().unwrap_or(&self.key);
+        let (key, score) = (&self.key, score(self.score));
+        html! {
+            li class=(class) title={ (key) ", " (label) ": " (meaning) ", " (ranking) " " (score) } {
+                @if let Some(picture) = &self.picture { (picture.tag(key)) }
+                @if let Some(heat) = &self.heat { (heat.tag("what made its score")) }
+                span.label { (mark) (label) }
+                span.score { (score) }
+                span.key { (name) }
+            }
+        }
     }
 }
 
 impl Comparison {
-    fn render(&self) -> String {
-        let titles = each(&self.titles, |title| format!("<th>{}</th>", escaped(title)));
-        let cell = |(text, best): &(String, bool)| {
-            format!("<td{}>{}</td>", if *best { " class=\"best\"" } else { "" }, escaped(text))
-        };
-        let rows = each(&self.rows, |row| {
-            let class = if row.reference { " class=\"reference\"" } else { "" };
-            format!("<tr{class}>{}</tr>\n", each(&row.cells, cell))
-        });
-        let caption = escaped(&self.caption);
-        format!(
-            "<div class=\"scroll\"><table><thead><tr>{titles}</tr></thead>\
-             <tbody>\n{rows}</tbody></table></div>\n<p class=\"caption\">{caption}</p>\n<div class=\"verdict\">{}</div>\n",
-            paragraphs(&self.conclusions, "")
-        )
+    fn render(&self) -> Markup {
+        html! {
+            div.scroll {
+                table {
+                    thead { tr { @for title in &self.titles { th { (title) } } } }
+                    tbody {
+                        @for row in &self.rows {
+                            tr.reference[row.reference] {
+                                @for (text, best) in &row.cells { td.best[*best] { (text) } }
+                            }
+                        }
+                    }
+                }
+            }
+            p.caption { (self.caption) }
+            div.verdict { @for conclusion in &self.conclusions { p { (conclusion) } } }
+        }
     }
 }
 
 impl Page {
     /// The page as HTML.
     pub(crate) fn render(&self) -> String {
-        let mut body = self.table.as_ref().map_or_else(String::new, Comparison::render);
-        body += &self.legend();
-        for (heading, cards) in &self.sections {
-            if !heading.is_empty() {
-                // Writing to a string cannot fail.
-                let _written = writeln!(body, "<h2>{}</h2>", escaped(heading));
+        let page = html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) }
+                    style { (PreEscaped(STYLE)) }
+                }
+                body {
+                    header {
+                        div.brand { "Lookalike" }
+                        h1 { (self.title) }
+                        @for paragraph in &self.lead { p.lead { (paragraph) } }
+                    }
+                    main {
+                        @if let Some(table) = &self.table { (table.render()) }
+                        (self.legend())
+                        @for (heading, cards) in &self.sections {
+                            @if !heading.is_empty() { h2 { (heading) } }
+                            @for card in cards { (card.render()) }
+                        }
+                    }
+                    footer { (pairs(&self.facts)) }
+                }
             }
-            body.extend(cards.iter().map(Card::render));
-        }
-        let lead = paragraphs(&self.lead, " class=\"lead\"");
-        let (title, facts) = (escaped(&self.title), pairs(&self.facts));
-        filled(TEMPLATE, &[("title", &title), ("lead", &lead), ("body", &body), ("facts", &facts)])
+        };
+        page.into_string()
     }
 
     /// What the marks mean, of those that the page shows.
-    fn legend(&self) -> String {
-        let shown = |verdict| {
-            self.sections
-                .iter()
-                .flat_map(|(_, cards)| cards)
-                .any(|card| card.verdicts().any(|v| v == verdict))
-        };
+    fn legend(&self) -> Markup {
+        let cards = || self.sections.iter().flat_map(|(_, cards)| cards);
+        let shown = |verdict| cards().any(|card| card.verdicts().any(|v| v == verdict));
         let marks = [
-            (Verdict::Very, "\u{2605} the very exemplar that the query was made from"),
-            (Verdict::SameLabel, "\u{2713} same label as the query"),
-            (Verdict::OtherLabel, "\u{2717} other label (dashed frame)"),
+            (shown(Verdict::Very), "\u{2605} the very exemplar that the query was made from"),
+            (shown(Verdict::SameLabel), "\u{2713} same label as the query"),
+            (shown(Verdict::OtherLabel), "\u{2717} other label (dashed frame)"),
+            (
+                cards().any(Card::has_heat),
+                "below an image: what in it made its score, the brightest place most",
+            ),
         ];
-        let marks = marks.iter().filter(|(verdict, _)| shown(*verdict));
-        let mut items = each(marks, |(_, meaning)| format!("<li>{meaning}</li>"));
-        if self.sections.iter().flat_map(|(_, cards)| cards).any(Card::has_heat) {
-            items += "<li>below an image: what in it made its score, the brightest place most</li>";
-        }
-        if items.is_empty() {
-            "<p></p>".to_owned()
-        } else {
-            format!("<ul class=\"legend\">{items}</ul>\n<p></p>\n")
+        let meanings: Vec<&str> = marks.iter().filter(|(is_shown, _)| *is_shown).map(|mark| mark.1).collect();
+        html! {
+            @if !meanings.is_empty() {
+                ul.legend { @for meaning in meanings { li { (meaning) } } }
+            }
+            p {}
         }
     }
 }
 
-/// The template with its `{{name}}` places filled in one pass, so that a value cannot open a place of its own.
-fn filled(template: &str, values: &[(&str, &str)]) -> String {
-    let mut page =
-        String::with_capacity(template.len() + values.iter().map(|(_, value)| value.len()).sum::<usize>());
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("{{") {
-        page.push_str(before);
-        let (name, after) = after.split_once("}}").unwrap_or((after, ""));
-        page.extend(values.iter().find(|(known, _)| *known == name).map(|(_, value)| *value));
-        rest = after;
-    }
-    page.push_str(rest);
-    page
-}
-
-/// The markup of all items, one after the other.
-fn each<T>(items: impl IntoIterator<Item = T>, markup: impl FnMut(T) -> String) -> String {
-    items.into_iter().map(markup).collect()
-}
-
-fn paragraphs(texts: &[String], attributes: &str) -> String {
-    each(texts, |text| format!("<p{attributes}>{}</p>\n", escaped(text)))
-}
-
-fn pairs(facts: &[(String, String)]) -> String {
-    each(facts, |(name, value)| format!("<dt>{}</dt><dd>{}</dd>\n", escaped(name), escaped(value)))
-}
-
-/// The text as HTML shows it, in content and in quoted attributes.
-fn escaped(text: &str) -> String {
-    let mut markup = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => markup.push_str("&amp;"),
-            '<' => markup.push_str("&lt;"),
-            '>' => markup.push_str("&gt;"),
-            '"' => markup.push_str("&quot;"),
-            '\'' => markup.push_str("&#39;"),
-            c => markup.push(c),
-        }
-    }
-    markup
+fn pairs(facts: &[(String, String)]) -> Markup {
+    html! { dl { @for (name, value) in facts { dt { (name) } dd { (value) } } } }
 }
 
 #[cfg(test)]
@@ -382,9 +355,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_cannot_become_markup_and_cannot_fill_other_places() {
+    fn texts_cannot_become_markup() {
         let page = Page {
-            title: "<script>alert('x')</script> {{facts}}".to_owned(),
+            title: "<script>alert('x')</script>".to_owned(),
             lead: vec!["a & b".to_owned()],
             table: None,
             sections: Vec::new(),
@@ -392,7 +365,7 @@ mod tests {
         };
         let html = page.render();
         assert!(!html.contains("<script>"));
-        assert!(html.contains("<h1>&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; {{facts}}</h1>"));
+        assert!(html.contains("<h1>&lt;script&gt;alert('x')&lt;/script&gt;</h1>"));
         assert!(html.contains("<p class=\"lead\">a &amp; b</p>"));
         assert!(html.contains("<dt>seed&quot;</dt><dd>0</dd>"));
     }
@@ -400,7 +373,7 @@ mod tests {
     #[test]
     fn a_page_asks_for_nothing_from_elsewhere() {
         for forbidden in ["http:", "https:", "src=\"/", "url(", "@import", "<script", "<link"] {
-            assert!(!TEMPLATE.contains(forbidden), "{forbidden}");
+            assert!(!STYLE.contains(forbidden), "{forbidden}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Change, ComparedProtocol, Comparison};
-use crate::report::document::{escaped, word};
+use crate::report::document::{markdown, word};
 use crate::report::table::{Cell, Column, Table};
 use crate::report::words::{
     capitalised, count, listed, p_value, signed, signed_with_interval, with_interval,
@@ -16,7 +16,7 @@ impl fmt::Display for Comparison {
         f.write_str(&self.settings())?;
         for (what, names) in [("New in B", &self.new), ("Missing in B", &self.missing)] {
             if !names.is_empty() {
-                writeln!(f, "\n{what}: {}.", escaped(&listed(names)))?;
+                writeln!(f, "\n{what}: {}.", markdown(&listed(names)))?;
             }
         }
         let how = if self.is_paired {
@@ -79,7 +79,7 @@ impl ComparedProtocol {
         for (outcome, what) in [(Outcome::Better, "Better in B"), (Outcome::Worse, "Worse in B")] {
             let names = of(outcome);
             if !names.is_empty() {
-                parts.push(format!("{what}: {}.", escaped(&listed(&names))));
+                parts.push(format!("{what}: {}.", markdown(&listed(&names))));
             }
         }
         let (open, all) = (of(Outcome::Open).len(), self.overall_changes().count());

@@ -66,7 +66,7 @@ impl Finding {
 
     fn to_markdown(&self) -> String {
         let mark = self.word().map(|word| format!("**{word}** - ")).unwrap_or_default();
-        format!("- {mark}{}\n", escaped(&self.text))
+        format!("- {mark}{}\n", markdown(&self.text))
     }
 }
 
@@ -91,30 +91,30 @@ impl Document {
     pub(super) fn to_markdown(&self) -> String {
         let section = |section: &Section| {
             let blocks: Vec<String> = section.blocks.iter().map(Block::to_markdown).collect();
-            format!("\n## {}\n\n{}", escaped(&section.title), blocks.join("\n"))
+            format!("\n## {}\n\n{}", markdown(&section.title), blocks.join("\n"))
         };
         let sections: String = self.sections.iter().map(section).collect();
-        format!("# {}\n{sections}", escaped(&self.title))
+        format!("# {}\n{sections}", markdown(&self.title))
     }
 }
 
 impl Block {
     pub(super) fn to_markdown(&self) -> String {
         match self {
-            Self::Headline(text) => format!("**{}**\n", escaped(text)),
-            Self::Text(text) => format!("{}\n", escaped(text)),
+            Self::Headline(text) => format!("**{}**\n", markdown(text)),
+            Self::Text(text) => format!("{}\n", markdown(text)),
             Self::Findings(title, findings) => {
                 let findings: String = findings.iter().map(Finding::to_markdown).collect();
-                format!("### {}\n\n{findings}", escaped(title))
+                format!("### {}\n\n{findings}", markdown(title))
             }
             Self::Table(table) => table.to_markdown(),
-            Self::Figure(figure) => format!("![{}]({})\n", escaped(&figure.caption), figure.file),
+            Self::Figure(figure) => format!("![{}]({})\n", markdown(&figure.caption), figure.file),
         }
     }
 }
 
 /// Text in which Markdown sees no signs of its own, on one line.
-pub(crate) fn escaped(text: &str) -> String {
+pub(crate) fn markdown(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,6 +1,6 @@
 //! Tables.
 
-use super::document::escaped;
+use super::document::markdown;
 
 /// A table of texts.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -64,7 +64,7 @@ impl Table {
 
     /// Columns are padded, so that it can be read as it is.
     pub(crate) fn to_markdown(&self) -> String {
-        let head: Vec<String> = self.columns.iter().map(|column| escaped(&column.name)).collect();
+        let head: Vec<String> = self.columns.iter().map(|column| markdown(&column.name)).collect();
         let body: Vec<Vec<String>> =
             self.rows.iter().map(|row| row.iter().map(Cell::to_markdown).collect()).collect();
         let width = |at: usize| {
@@ -87,13 +87,13 @@ impl Table {
         });
         let rule = format!("|{}\n", rule.collect::<String>());
         let body: String = body.iter().map(|row| line(row)).collect();
-        format!("### {}\n\n{}{rule}{body}", escaped(&self.caption), line(&head))
+        format!("### {}\n\n{}{rule}{body}", markdown(&self.caption), line(&head))
     }
 }
 
 impl Cell {
     fn to_markdown(&self) -> String {
-        let text = escaped(&self.text);
+        let text = markdown(&self.text);
         if self.is_strong { format!("**{text}**") } else { text }
     }
 }

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lookalike_engine::encode_png;
 use lookalike_engine::plugin_api::Image;
+use maud::{Markup, html};
 
 /// Largest side of an image in a page; what is larger is scaled down, so that a page stays small.
 const MAX_SIDE: usize = 256;
@@ -29,9 +30,8 @@ impl Picture {
     }
 
     /// The image element; `description` stands for the image where it is not seen.
-    pub(crate) fn tag(&self, description: &str) -> String {
-        let class = if self.tiny { " class=\"tiny\"" } else { "" };
-        format!("<img{class} src=\"{}\" alt=\"{}\">", self.address, super::escaped(description))
+    pub(crate) fn tag(&self, description: &str) -> Markup {
+        html! { img.tiny[self.tiny] src=(self.address) alt=(description); }
     }
 }
 
