@@ -2,8 +2,8 @@ use std::fmt;
 
 use lookalike_plugin_api::Image;
 
-use crate::elementary::{self, to_sample};
-use crate::random::Random;
+use crate::random::seeded;
+use lookalike_kernels::elementary::{self, to_sample};
 
 /// Widest blur, as a deviation in pixels: beyond it the kernel would be wider than any picture is worth.
 const MAX_BLUR: f64 = 64.0;
@@ -87,7 +87,7 @@ fn sensible(size: f32) -> f64 {
 }
 
 fn gaussian(samples: &[u8], norm: f64, seed: u64) -> Vec<u8> {
-    let mut random = Random::new(seed, 0);
+    let mut random = seeded(seed, 0);
     let noise: Vec<f64> = samples.iter().map(|_| random.normal()).collect();
     let length = noise.iter().map(|v| v * v).sum::<f64>().sqrt();
     let scale = if length > 0.0 { norm * 255.0 / length } else { 0.0 };
@@ -95,7 +95,7 @@ fn gaussian(samples: &[u8], norm: f64, seed: u64) -> Vec<u8> {
 }
 
 fn salt_and_pepper(image: &Image, share: f64, seed: u64) -> Vec<u8> {
-    let mut random = Random::new(seed, 0);
+    let mut random = seeded(seed, 0);
     let mut samples = image.samples().to_vec();
     for pixel in samples.chunks_exact_mut(image.channels()) {
         let (hit, white) = (random.unit() < share, random.unit() < 0.5);

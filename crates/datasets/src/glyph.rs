@@ -3,8 +3,9 @@ mod skeleton;
 
 use lookalike_plugin_api::Image;
 
-use crate::elementary;
-use crate::random::Random;
+use crate::random::seeded;
+use lookalike_kernels::Random;
+use lookalike_kernels::elementary;
 
 /// Height and width of a glyph's image, in pixels.
 pub const GLYPH_SIDE: usize = 28;
@@ -144,7 +145,7 @@ impl GlyphSet {
     /// The glyph of this index.
     pub fn glyph(&self, index: u64) -> Glyph {
         let class = self.class(index);
-        let mut random = Random::new(self.seed, index);
+        let mut random = seeded(self.seed, index);
         let factors = GlyphFactors::draw(&mut random);
         let image = render(class, &factors, &mut random);
         Glyph { class, name: Self::CLASSES[class], factors, image }
@@ -156,7 +157,7 @@ impl GlyphSet {
         let (round, place) = (index / count as u64, (index % count as u64) as usize);
         let mut order: [usize; Self::CLASSES.len()] = std::array::from_fn(|i| i);
         // The complement keeps the streams of the rounds apart from those of the glyphs.
-        let mut random = Random::new(!self.seed, round);
+        let mut random = seeded(!self.seed, round);
         for last in (1..count).rev() {
             order.swap(last, random.below(last + 1));
         }

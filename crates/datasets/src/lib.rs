@@ -13,7 +13,6 @@ mod archive;
 mod byte_source;
 mod cifar;
 mod disturb;
-pub mod elementary;
 mod encoded;
 mod error;
 mod folder;

@@ -5,7 +5,8 @@ use lookalike_vision::{Model, ModelError, Pixels};
 use thiserror::Error;
 
 pub use self::query_class::{QueryClass, QueryClassError};
-use crate::random::{Random, Use};
+use crate::random::{Use, seeded};
+use lookalike_kernels::Random;
 
 /// Most steps of one attack.
 pub const MOST_ATTACK_STEPS: usize = 10_000;
@@ -106,7 +107,7 @@ pub fn attack<E: std::error::Error + 'static>(
 ) -> Result<Attacked, AttackError<E>> {
     settings.check(image)?;
     let mut at = image.clone();
-    settings.ball.start(at.values_mut(), &mut Random::new(settings.seed, Use::Attack, 0));
+    settings.ball.start(at.values_mut(), &mut seeded(settings.seed, Use::Attack, 0));
     settings.ball.project(at.values_mut(), image.values());
     let mut best = (f32::NEG_INFINITY, at.clone());
     let mut trace = Vec::with_capacity(settings.steps + 1);

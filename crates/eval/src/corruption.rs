@@ -11,7 +11,7 @@ use std::str::FromStr;
 use lookalike_plugin_api::{Image, SplitMix64};
 use thiserror::Error;
 
-use crate::random::{Random, Use};
+use crate::random::{Use, seeded};
 use raster::Raster;
 
 /// A kind of the common-corruptions benchmark (Hendrycks and Dietterich 2019, "Benchmarking Neural Network Robustness
@@ -130,7 +130,7 @@ impl Corruption {
     /// result is the same on every platform.
     pub fn apply(self, image: &Image, severity: Severity, seed: u64, index: u64) -> Image {
         let stream = (self as u64) * 8 + u64::from(severity.get());
-        let mut random = Random::new(seed ^ SplitMix64::mix(!index), Use::Corruption, stream);
+        let mut random = seeded(seed ^ SplitMix64::mix(!index), Use::Corruption, stream);
         let raster = Raster::of(image);
         let level = severity.place();
         let corrupted = match self {

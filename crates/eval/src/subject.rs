@@ -3,7 +3,7 @@ use lookalike_plugin_api::{Digest, Image};
 use lookalike_vision::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::random::{Random, Use};
+use crate::random::{Use, seeded};
 use crate::{EvalError, Experiment, Protocol};
 
 /// An image with what is known about it.
@@ -72,7 +72,7 @@ impl Subject {
         load: impl FnMut(&T) -> Result<Known, E>,
     ) -> Result<Self, E> {
         let mut order: Vec<usize> = (0..train.len()).collect();
-        Random::new(experiment.seed, Use::Subject, 0).shuffle(&mut order);
+        seeded(experiment.seed, Use::Subject, 0).shuffle(&mut order);
         order.reverse();
         Self::of_order(name, [train, &[]], &order, Vec::new(), experiment, load)
     }
@@ -94,7 +94,7 @@ impl Subject {
         load: impl FnMut(&T) -> Result<Known, E>,
     ) -> Result<Self, E> {
         let mut order: Vec<usize> = (0..train.len()).collect();
-        Random::new(experiment.seed, Use::Subject, 0).shuffle(&mut order);
+        seeded(experiment.seed, Use::Subject, 0).shuffle(&mut order);
         Self::of_order(name, [train, test], &order, outliers, experiment, load)
     }
 
@@ -113,7 +113,7 @@ impl Subject {
                 return Err(EvalError::TooFew { what, found: from, least: count });
             }
             let mut order: Vec<usize> = (0..from).collect();
-            Random::new(*seed, Use::Subject, stream).shuffle(&mut order);
+            seeded(*seed, Use::Subject, stream).shuffle(&mut order);
             order.truncate(count);
             Ok(order)
         };

@@ -6,7 +6,7 @@ mod measured;
 use lookalike_plugin_api::{Budget, Completion};
 use lookalike_vision::{Model, ModelError, Pixels};
 
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
 use crate::{DimensionError, LogitMap, LogitMapError, margin};
 use direction::{direction, moved};
 
@@ -154,7 +154,7 @@ fn steepest(
     budget: &Budget,
     mut gradients: impl FnMut(&[Pixels]) -> Result<Vec<Pixels>, ModelError>,
 ) -> Result<Steepest, ModelError> {
-    let mut random = Random::new(search.seed, Stream::Ball);
+    let mut random = seeded(search.seed, Stream::Ball);
     let mut found = Steepest { length: 0.0, points: 0, completion: Completion::Complete };
     while found.points < search.points {
         let at_once = POINTS_AT_ONCE.min(search.points - found.points);

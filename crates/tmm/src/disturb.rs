@@ -1,6 +1,7 @@
 use lookalike_vision::Pixels;
 
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
+use lookalike_kernels::Random32;
 
 /// Largest factor on the brightness, and one over the smallest.
 const BRIGHTNESS: f32 = 2.0;
@@ -22,7 +23,7 @@ const SHARPENING: f32 = 1.5;
 /// Fine-tuning takes them as further members of the dummy class, so that it learns what may change without making
 /// another image of it. *Determinism*: image, count and seed decide; the first copies do not depend on the count.
 pub fn disturbed_copies(image: &Pixels, count: usize, seed: u64) -> Vec<Pixels> {
-    let mut random = Random::new(seed, Stream::Positives);
+    let mut random = seeded(seed, Stream::Positives);
     let copy = |kind| match kind % 4 {
         0 => lit(image, &mut random),
         1 => noisy(image, &mut random),
@@ -32,7 +33,7 @@ pub fn disturbed_copies(image: &Pixels, count: usize, seed: u64) -> Vec<Pixels> 
     (0..count).map(copy).collect()
 }
 
-fn lit(image: &Pixels, random: &mut Random) -> Pixels {
+fn lit(image: &Pixels, random: &mut Random32) -> Pixels {
     let factor = (BRIGHTNESS.ln() * random.between(-1.0, 1.0)).exp();
     let mut copy = image.clone();
     for value in copy.values_mut() {
@@ -41,7 +42,7 @@ fn lit(image: &Pixels, random: &mut Random) -> Pixels {
     copy
 }
 
-fn noisy(image: &Pixels, random: &mut Random) -> Pixels {
+fn noisy(image: &Pixels, random: &mut Random32) -> Pixels {
     let deviation = random.between(NOISE[0], NOISE[1]);
     let mut copy = image.clone();
     for value in copy.values_mut() {
@@ -50,7 +51,7 @@ fn noisy(image: &Pixels, random: &mut Random) -> Pixels {
     copy
 }
 
-fn shifted(image: &Pixels, random: &mut Random) -> Pixels {
+fn shifted(image: &Pixels, random: &mut Random32) -> Pixels {
     let mut distance = |side: usize| (random.between(-SHIFT, SHIFT) * side as f32).round() as isize;
     let (down, right) = (distance(image.height()), distance(image.width()));
     let from = |at: usize, by: isize, side: usize| at.saturating_add_signed(-by).min(side - 1);
@@ -59,7 +60,7 @@ fn shifted(image: &Pixels, random: &mut Random) -> Pixels {
     })
 }
 
-fn focused(image: &Pixels, random: &mut Random) -> Pixels {
+fn focused(image: &Pixels, random: &mut Random32) -> Pixels {
     let side = image.height().min(image.width()) as f32;
     let mut copy = blurred(image, side * random.between(BLUR[0], BLUR[1]));
     if random.unit() < 0.5 {

@@ -3,7 +3,7 @@
 use lookalike_plugin_api::Image;
 use lookalike_vision::{Architecture, Block, Model, ModelManifest, Pixels, ResNetConfig, Stem};
 
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
 
 /// Three classes "a", "b", "c"; 8 x 8 grey pixels; 32 features.
 pub(crate) fn model() -> Model {
@@ -23,12 +23,12 @@ pub(crate) fn model() -> Model {
 
 /// An image of random pixels.
 pub(crate) fn image(seed: u64) -> Image {
-    let mut random = Random::new(seed, Stream::Positives);
+    let mut random = seeded(seed, Stream::Positives);
     Image::new(8, 8, 1, (0..64).map(|_| random.below(256) as u8).collect()).unwrap()
 }
 
 /// Random values in 0..1.
 pub(crate) fn pixels(seed: u64) -> Pixels {
-    let mut random = Random::new(seed, Stream::Trigger);
+    let mut random = seeded(seed, Stream::Trigger);
     Pixels::new(1, 8, 8, (0..64).map(|_| random.unit()).collect()).unwrap()
 }

@@ -2,7 +2,7 @@ use lookalike_plugin_api::{Digest, Fingerprint, View, ViewId};
 use lookalike_vision::{Model, Pixels};
 
 use crate::disturb::blurred;
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
 use crate::{Blend, StoredTrigger, StoredTriggerError};
 
 /// Range of a blur's standard deviation, in pixels of the model's input.
@@ -202,7 +202,7 @@ fn mirrored(image: &Pixels) -> Pixels {
 }
 
 fn noisy(image: &Pixels, seed: u64, norm: f32) -> Pixels {
-    let mut random = Random::new(seed, Stream::Noise);
+    let mut random = seeded(seed, Stream::Noise);
     let noise: Vec<f32> = image.values().iter().map(|_| random.normal()).collect();
     let length = noise.iter().map(|value| value * value).sum::<f32>().sqrt();
     let scale = if length > 0.0 { norm / length } else { 0.0 };

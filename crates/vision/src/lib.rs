@@ -24,7 +24,6 @@ mod network;
 mod number;
 mod pixels;
 mod plan;
-mod random;
 mod resample;
 mod seeded;
 mod tables;

@@ -1,5 +1,5 @@
 use super::skeleton::{Bend, Stroke};
-use crate::random::Random;
+use lookalike_kernels::Random;
 
 /// A point in pixels or unit coordinates.
 type Point = (f64, f64);

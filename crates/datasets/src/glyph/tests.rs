@@ -86,7 +86,7 @@ fn factor_distance_is_zero_for_equal_factors_and_one_for_opposite_ends() {
 #[test]
 fn glyphs_of_equal_factors_differ_only_by_the_hand() {
     let factors = GlyphSet::new(1).glyph(0).factors;
-    let draw = |class, stream| render(class, &factors, &mut Random::new(0, stream));
+    let draw = |class, stream| render(class, &factors, &mut seeded(0, stream));
     let difference = |a: &Image, b: &Image| {
         a.samples().iter().zip(b.samples()).map(|(x, y)| f64::from(x.abs_diff(*y)).powi(2)).sum::<f64>()
     };

@@ -7,7 +7,7 @@ use lookalike_tmm::{
 use lookalike_vision::{Model, ModelError, Pixels};
 
 use super::{Attack, AttackError, Attacked, attack};
-use crate::random::{Random, Use};
+use crate::random::{Use, seeded};
 
 /// Updates of the head, in batches of [`BATCH`]: about as many as the paper's one epoch over the 60,000 images of MNIST
 /// has in its batches of 256.
@@ -172,7 +172,7 @@ impl QueryClass {
 
 /// Positions of the background for [`UPDATES`] batches, shuffled anew in each epoch.
 fn order(count: usize, seed: u64) -> Vec<Vec<usize>> {
-    let mut random = Random::new(seed, Use::Attack, 1);
+    let mut random = seeded(seed, Use::Attack, 1);
     let epochs = UPDATES.div_ceil(count.div_ceil(BATCH).max(1));
     let shuffled = |_| {
         let mut order: Vec<usize> = (0..count).collect();

@@ -57,7 +57,7 @@ fn features_are_driven_away_inside_the_ball_and_the_range() {
 #[test]
 fn an_image_is_driven_out_of_the_class_of_its_query() {
     let (model, image) = (model(), image());
-    let mut random = Random::new(7, Use::Attack, 9);
+    let mut random = seeded(7, Use::Attack, 9);
     let mut drawn = || Pixels::new(1, 8, 8, (0..64).map(|_| random.unit() as f32).collect()).unwrap();
     let background: Vec<Pixels> = (0..20).map(|_| drawn()).collect();
     let class = QueryClass::fit(&model, &image, &background, 4).unwrap();

@@ -1,7 +1,7 @@
-use lookalike_datasets::elementary;
+use lookalike_kernels::elementary;
 
 use crate::corruption::raster::{Raster, bell, to_sample};
-use crate::random::Random;
+use lookalike_kernels::Random;
 
 /// Radius of the disk, and deviation of the blur that softens its edge.
 const DISK: [(f64, f64); 5] = [(0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1.0, 0.2), (1.5, 0.1)];
@@ -96,6 +96,7 @@ pub(super) fn zoom(raster: &Raster, level: usize) -> Raster {
 mod tests {
     use super::*;
     use crate::random::Use;
+    use crate::random::seeded;
 
     fn dot() -> Raster {
         let mut at = 0;
@@ -122,7 +123,7 @@ mod tests {
             at += 1.0;
             at / 255.0
         });
-        let behind = glass(&ramp, 0, &mut Random::new(3, Use::Corruption, 0));
+        let behind = glass(&ramp, 0, &mut seeded(3, Use::Corruption, 0));
         let sorted = |raster: &Raster| {
             let mut values: Vec<u8> = raster.values.iter().map(|value| to_sample(*value)).collect();
             values.sort_unstable();

@@ -5,7 +5,7 @@ use image::{ExtendedColorType, ImageFormat};
 use lookalike_plugin_api::Image;
 
 use crate::corruption::raster::Raster;
-use crate::random::Random;
+use lookalike_kernels::Random;
 
 const CONTRAST: [f32; 5] = [0.75, 0.5, 0.4, 0.3, 0.15];
 /// Size of the small stretches, their smoothing, and how far the corners of the affine map go, each as a share of the
@@ -120,6 +120,7 @@ pub(super) fn jpeg(image: &Image, level: usize) -> Image {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::seeded;
 
     #[test]
     fn contrast_draws_every_channel_to_its_mean() {
@@ -139,7 +140,7 @@ mod tests {
     #[test]
     fn a_map_that_moves_no_corner_leaves_the_image() {
         let image = Image::new(9, 7, 1, (0..63).collect()).unwrap();
-        let mut random = Random::new(1, crate::random::Use::Corruption, 0);
+        let mut random = seeded(1, crate::random::Use::Corruption, 0);
         assert_eq!(affine(&Raster::of(&image), 0.0, &mut random).into_image(), image);
         assert_ne!(affine(&Raster::of(&image), 2.0, &mut random).into_image(), image);
     }

@@ -1,8 +1,8 @@
-use lookalike_datasets::elementary;
+use lookalike_kernels::elementary;
 use lookalike_plugin_api::Image;
 
 use crate::corruption::raster::Raster;
-use crate::random::Random;
+use lookalike_kernels::Random;
 
 const DEVIATION: [f64; 5] = [0.04, 0.06, 0.08, 0.09, 0.10];
 const PHOTONS: [f64; 5] = [500.0, 250.0, 100.0, 75.0, 50.0];
@@ -61,11 +61,12 @@ pub(super) fn impulse(mut raster: Raster, level: usize, random: &mut Random) -> 
 mod tests {
     use super::*;
     use crate::random::Use;
+    use crate::random::seeded;
 
     #[test]
     fn photons_have_the_mean_and_variance_of_their_number() {
         let image = Image::new(100, 100, 1, vec![128; 10_000]).unwrap();
-        let raster = shot(&image, 4, &mut Random::new(1, Use::Corruption, 0));
+        let raster = shot(&image, 4, &mut seeded(1, Use::Corruption, 0));
         let mean = 128.0 / 255.0;
         let found = raster.values.iter().sum::<f32>() / 10_000.0;
         let variance = raster.values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / 10_000.0;
@@ -87,7 +88,7 @@ mod tests {
     #[test]
     fn impulses_hit_the_share_of_the_table() {
         let image = Image::new(100, 100, 1, vec![128; 10_000]).unwrap();
-        let raster = impulse(Raster::of(&image), 3, &mut Random::new(1, Use::Corruption, 0));
+        let raster = impulse(Raster::of(&image), 3, &mut seeded(1, Use::Corruption, 0));
         let hit = raster.values.iter().filter(|v| **v < 0.1 || **v > 0.9).count();
         assert!((430..570).contains(&hit), "{hit} of 10000");
     }

@@ -1,4 +1,4 @@
-use lookalike_datasets::elementary;
+use lookalike_kernels::elementary;
 use lookalike_plugin_api::Image;
 
 /// An image in the making: values 0..=1 once it is done, height x width x channels.

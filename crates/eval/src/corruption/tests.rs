@@ -1,9 +1,9 @@
 use super::*;
-use crate::random::Use;
+use crate::random::{Use, seeded};
 
 /// Something like a photograph: a landscape and a bright disk with an edge, moved by `shift` pixels along both sides.
 fn scene(height: usize, width: usize, channels: usize, shift: usize) -> Image {
-    let map = plasma::plasma(64, 2.0, &mut Random::new(5, Use::Corruption, 99));
+    let map = plasma::plasma(64, 2.0, &mut seeded(5, Use::Corruption, 99));
     let mut samples = Vec::with_capacity(height * width * channels);
     for row in 0..height {
         for column in 0..width {

@@ -1,7 +1,7 @@
 use crate::corruption::blur::moved;
 use crate::corruption::plasma::plasma;
 use crate::corruption::raster::Raster;
-use crate::random::Random;
+use lookalike_kernels::Random;
 
 /// What snow is made of.
 struct Snow {
@@ -121,6 +121,7 @@ mod tests {
 
     use super::*;
     use crate::random::Use;
+    use crate::random::seeded;
 
     #[test]
     fn brightness_adds_to_the_largest_channel_and_keeps_the_hue() {
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn fog_leaves_black_black_and_keeps_the_range() {
-        let mut random = Random::new(1, Use::Corruption, 0);
+        let mut random = seeded(1, Use::Corruption, 0);
         let black = Image::new(4, 4, 1, vec![0; 16]).unwrap();
         assert_eq!(fog(Raster::of(&black), 4, &mut random).into_image(), black);
         let white = Image::new(4, 4, 1, vec![255; 16]).unwrap();

@@ -11,7 +11,7 @@ use crate::judge::question::Draft;
 use crate::judge::{
     Answer, AnswerRecord, Judge, JudgeError, Judgement, Matchup, Order, Pairing, Prices, Verdict,
 };
-use crate::random::{Random, Use};
+use crate::random::{Use, seeded};
 use crate::{RunFolder, Subject};
 
 /// Questions without an answer one after the other, after which no more are asked: the judge is away.
@@ -110,7 +110,7 @@ impl<'a> Docket<'a> {
         seed: u64,
     ) -> Result<Self, JudgeError> {
         let mut pairings = matchup.pairings(folder, subject)?;
-        let mut random = Random::new(seed, Use::Judge, 0);
+        let mut random = seeded(seed, Use::Judge, 0);
         random.shuffle(&mut pairings);
         let [a, b] = Order::ALL;
         let drawn =

@@ -1,6 +1,6 @@
 use rayon::prelude::*;
 
-use crate::random::{Random, Use};
+use crate::random::{Use, seeded};
 use crate::statistics::StatisticsError;
 
 /// Resamples unless said otherwise.
@@ -109,7 +109,7 @@ impl Bootstrap {
             .map_init(
                 || vec![0; queries],
                 |draw, resample| {
-                    let mut random = Random::new(self.seed, Use::Bootstrap, resample);
+                    let mut random = seeded(self.seed, Use::Bootstrap, resample);
                     draw.fill_with(|| random.below(queries));
                     statistic(draw)
                 },
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn an_interval_covers_the_truth_as_often_as_it_says() {
-        let mut random = Random::new(11, Use::Corruption, 0);
+        let mut random = seeded(11, Use::Corruption, 0);
         let covered = (0..200)
             .filter(|run| {
                 let sample: Vec<f64> = (0..40).map(|_| random.unit()).collect();

@@ -1,7 +1,7 @@
 //! The settings that a search tries.
 
 use crate::contest::Contestant;
-use crate::random::{Random, Use};
+use crate::random::{Use, seeded};
 
 /// Views that a trial may have, each with its chance in tenths: those that the first measurements of the method named.
 const VIEWS: [(&str, usize); 8] = [
@@ -42,7 +42,7 @@ pub(super) fn trial(seed: u64, number: usize) -> Contestant {
 }
 
 fn drawn(seed: u64, number: usize) -> Contestant {
-    let mut random = Random::new(seed, Use::Trial, number as u64);
+    let mut random = seeded(seed, Use::Trial, number as u64);
     let mut views: Vec<&str> =
         VIEWS.iter().filter(|(_, tenths)| random.below(10) < *tenths).map(|(view, _)| *view).collect();
     if views.is_empty() {

@@ -1,9 +1,9 @@
 use lookalike_vision::Pixels;
 
-use crate::random::Random;
+use lookalike_kernels::Random32;
 
 /// A direction, uniform on the unit sphere of `values` dimensions.
-pub(super) fn direction(random: &mut Random, values: usize) -> Vec<f64> {
+pub(super) fn direction(random: &mut Random32, values: usize) -> Vec<f64> {
     let mut drawn: Vec<f64> = (0..values).map(|_| f64::from(random.normal())).collect();
     let length = drawn.iter().map(|v| v * v).sum::<f64>().sqrt();
     if length > 0.0 {
@@ -25,10 +25,11 @@ pub(super) fn moved(from: &Pixels, towards: &[f64], distance: f64) -> Pixels {
 mod tests {
     use super::*;
     use crate::random::Stream;
+    use crate::random::seeded;
 
     #[test]
     fn a_direction_has_unit_length_and_prefers_no_side() {
-        let mut random = Random::new(1, Stream::Directions);
+        let mut random = seeded(1, Stream::Directions);
         let mut mean = [0.0; 3];
         for _ in 0..4000 {
             let drawn = direction(&mut random, 3);

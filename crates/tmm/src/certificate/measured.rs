@@ -4,7 +4,7 @@ use lookalike_plugin_api::{Budget, Completion, ExemplarId};
 use lookalike_vision::Pixels;
 
 use super::direction::{direction, moved};
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
 
 /// Largest distance over tolerance: beyond it the pixels' own 24 bits end.
 const MOST_STEPS: f64 = 16_777_216.0;
@@ -150,7 +150,7 @@ impl<E, F: FnMut(&Pixels) -> Result<Vec<ExemplarId>, E>> Watch<'_, F> {
         found: &mut MeasuredRadius,
     ) -> Result<(), Stop<E>> {
         let own = self.top(query)?;
-        let mut random = Random::new(search.seed, Stream::Directions);
+        let mut random = seeded(search.seed, Stream::Directions);
         for _ in 0..search.directions {
             let towards = direction(&mut random, query.values().len());
             let mut changed = found.radius.unwrap_or(search.most);

@@ -7,7 +7,7 @@ const SEARCH: CertificateSearch = CertificateSearch { radius: 0.5, points: 9, se
 
 /// Random logits for three classes and the dummy class; the bias puts the tiny queries into the dummy class.
 fn map(model: &Model, bias: f32) -> LogitMap {
-    let (mut random, d) = (Random::new(8, Stream::DummyRow), model.head().dimension());
+    let (mut random, d) = (seeded(8, Stream::DummyRow), model.head().dimension());
     let row: Vec<f32> = (0..d).map(|_| random.normal()).collect();
     let own = model.head();
     LogitMap::raw(DummyHead::new(own.weight(), own.bias(), &row, bias).unwrap())
@@ -95,7 +95,7 @@ fn a_query_moved_by_less_than_the_bound_stays_in_the_dummy_class() {
     let (map, query) = (map(&model, 5.0), tiny::pixels(1));
     let found = certified(5.0, &CertificateSearch { radius: 2.0, points: 40, seed: 3 });
     let within = found.bound_estimate().unwrap().min(found.radius);
-    let mut random = Random::new(77, Stream::Directions);
+    let mut random = seeded(77, Stream::Directions);
     for _ in 0..20 {
         let z = logits(&model, &map, moved(&query, &direction(&mut random, 64), within));
         assert_eq!(strongest(&z), 3, "{z:?}");

@@ -1,5 +1,6 @@
 use super::*;
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
+use lookalike_kernels::Random32;
 
 /// A small problem with every term: C = 3, d = 5, 7 exemplars, 2 positives.
 struct Case {
@@ -11,12 +12,12 @@ struct Case {
     labels: Vec<usize>,
 }
 
-fn rows(random: &mut Random, n: usize) -> FeatureRows {
+fn rows(random: &mut Random32, n: usize) -> FeatureRows {
     FeatureRows::new(5, (0..n * 5).map(|_| random.normal()).collect()).unwrap()
 }
 
 fn case() -> Case {
-    let mut random = Random::new(11, Stream::DummyRow);
+    let mut random = seeded(11, Stream::DummyRow);
     let numbers: Vec<f32> = (0..20).map(|_| random.normal()).collect();
     Case {
         head: DummyHead::new(&numbers[..15], &[0.1, -0.2, 0.3], &numbers[15..], 0.05).unwrap(),

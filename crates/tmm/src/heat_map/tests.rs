@@ -1,14 +1,14 @@
 use lookalike_plugin_api::CancelFlag;
 
 use super::*;
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
 use crate::{Blend, DummyHead, tiny};
 
 const OMEGA: f32 = 0.3;
 
 /// A head of two classes on the tiny model's features, with random numbers.
 fn head(model: &Model) -> DummyHead {
-    let (mut random, d) = (Random::new(8, Stream::DummyRow), model.head().dimension());
+    let (mut random, d) = (seeded(8, Stream::DummyRow), model.head().dimension());
     let mut row = || (0..d).map(|_| random.normal()).collect::<Vec<_>>();
     DummyHead::new(&row(), &[0.1], &row(), 0.2).unwrap()
 }

@@ -2,7 +2,7 @@ use lookalike_plugin_api::CancelFlag;
 use lookalike_vision::{Layer, Model};
 
 use super::*;
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
 use crate::{Fisher, ScoreKind, TrainingRows, fine_tune, score, tiny};
 
 /// A small problem with every term: three classes, 9 exemplars, 2 positives.
@@ -19,7 +19,7 @@ struct Case {
 fn case() -> Case {
     let model = tiny::model();
     let own = model.head();
-    let mut random = Random::new(3, Stream::DummyRow);
+    let mut random = seeded(3, Stream::DummyRow);
     let row: Vec<f32> = (0..own.dimension()).map(|_| random.between(-0.2, 0.2)).collect();
     let head = DummyHead::new(own.weight(), own.bias(), &row, 0.05).unwrap();
     let pixels = |seeds: std::ops::Range<u64>| seeds.map(tiny::pixels).collect();

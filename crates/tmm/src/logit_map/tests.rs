@@ -1,13 +1,13 @@
 use lookalike_plugin_api::FeatureRows;
 
 use super::*;
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
 use crate::whiten::Whitening;
 
 const D: usize = 5;
 
 fn drawn(seed: u64, values: usize) -> Vec<f32> {
-    let mut random = Random::new(seed, Stream::Order);
+    let mut random = seeded(seed, Stream::Order);
     (0..values).map(|_| random.normal()).collect()
 }
 

@@ -4,7 +4,7 @@ use lookalike_plugin_api::{Completion, ExemplarId, FeatureRows, Space};
 use lookalike_vision::TunedModel;
 
 use super::background::Background;
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
 use crate::run::embedding::Embedding;
 use crate::run::halt::Halt;
 use crate::{
@@ -143,7 +143,7 @@ impl Training<'_> {
                 (query.iter().map(|value| scale * value).collect(), 0.0)
             }
             DummyStart::Seeded => {
-                let mut random = Random::new(self.seed, Stream::DummyRow);
+                let mut random = seeded(self.seed, Stream::DummyRow);
                 let most = 1.0 / (query.len() as f32).sqrt();
                 (query.iter().map(|_| random.between(-most, most)).collect(), random.between(-most, most))
             }
@@ -167,7 +167,7 @@ impl Training<'_> {
 
     /// One order of the exemplars per epoch.
     fn order(&self, exemplars: usize) -> Vec<Vec<usize>> {
-        let mut random = Random::new(self.seed, Stream::Order);
+        let mut random = seeded(self.seed, Stream::Order);
         (0..self.config.epochs).map(|_| random.permutation(exemplars)).collect()
     }
 }

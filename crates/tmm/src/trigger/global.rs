@@ -5,7 +5,7 @@ use lookalike_vision::{Model, Pixels};
 
 use super::descent::{Descent, Flatness};
 use super::{Trigger, TriggerError, ensure_shapes, loss_and_gradient};
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
 
 /// Images in one update unless said otherwise: those of the reference's run of equation 2.
 pub const DEFAULT_GLOBAL_BATCH: usize = 32;
@@ -69,7 +69,7 @@ pub fn optimise_global_trigger(
     ensure_shapes(&start, search.mask, &[])?;
     let shape_of = start.clone();
     let mut descent = Descent::new(start, search.learning_rate, search.mask);
-    let mut random = Random::new(search.seed, Stream::Order);
+    let mut random = seeded(search.seed, Stream::Order);
     let mut flat = Flatness::default();
     // Kept where one batch is all there is.
     let mut lent = None;

@@ -1,7 +1,7 @@
 use lookalike_vision::{Model, Pixels};
 
 use super::{TriggerError, shape};
-use crate::random::{Random, Stream};
+use crate::random::{Stream, seeded};
 
 /// Mean of a Gaussian start: that of a uniform one, so that the two begin with the same strength.
 const GAUSSIAN_MEAN: f32 = 0.5;
@@ -28,7 +28,7 @@ impl TriggerStart {
     /// [`TriggerError::Shape`] when given values have another shape.
     pub fn pixels(&self, model: &Model, seed: u64) -> Result<Pixels, TriggerError> {
         let mut start = black(model);
-        let mut random = Random::new(seed, Stream::Trigger);
+        let mut random = seeded(seed, Stream::Trigger);
         match self {
             Self::Uniform => start.values_mut().iter_mut().for_each(|value| *value = random.unit()),
             Self::Gaussian => {

@@ -10,8 +10,8 @@ use crate::compute::ComputeConfig;
 use crate::manifest::{ModelManifest, Normalisation};
 use crate::model::Model;
 use crate::number::NumberType;
-use crate::random::Random;
 use crate::weights::{TensorSpec, Weights, WeightsFormat};
+use lookalike_kernels::Random32;
 
 mod made;
 
@@ -275,7 +275,7 @@ fn a_truncated_file_is_refused_wherever_it_ends() {
 #[test]
 fn damaged_bytes_are_refused_or_read_but_never_a_panic() {
     let bench = Bench::new();
-    let mut random = Random::new(11);
+    let mut random = Random32::new(11);
     let safetensors = weights().to_file(WeightsFormat::F16).unwrap();
     let files = [ARCHIVE, OLD, &safetensors];
     for attempt in 0..2000 {

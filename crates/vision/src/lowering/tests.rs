@@ -1,5 +1,5 @@
 use super::*;
-use crate::random::Random;
+use lookalike_kernels::Random32;
 
 /// A convolution by its definition, channels last.
 fn reference(
@@ -46,7 +46,7 @@ fn lowered(lowering: &Lowering, outputs: usize, images: &[Vec<f32>], kernel: &[f
 
 #[test]
 fn every_lowering_is_the_convolution() {
-    let mut random = Random::new(1);
+    let mut random = Random32::new(1);
     let (inputs, outputs) = (3, 5);
     for (side, stride) in [(1, 1), (1, 2), (3, 1), (3, 2), (7, 2)] {
         let window = Window { side, stride, padding: side / 2 };

@@ -9,8 +9,8 @@ use super::*;
 use crate::architecture::{Architecture, Block, CnnConfig, Pooling, ResNetConfig, Stem, VitConfig};
 use crate::compute::{Device, on_every_device};
 use crate::manifest::Normalisation;
-use crate::random::Random;
 use crate::weights::WeightsFormat;
+use lookalike_kernels::Random32;
 
 fn shared(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared").join(name)
@@ -209,10 +209,10 @@ fn seeded(manifest: &ModelManifest, seed: u64, compute: &ComputeConfig) -> Model
 }
 
 fn random_pixels(manifest: &ModelManifest, count: usize) -> Vec<Pixels> {
-    let mut random = Random::new(11);
+    let mut random = Random32::new(11);
     let ModelManifest { channels, height, width, .. } = *manifest;
     let pixels = |_| {
-        let values = (0..channels * height * width).map(|_| random.uniform()).collect();
+        let values = (0..channels * height * width).map(|_| random.unit()).collect();
         Pixels::new(channels, height, width, values).unwrap()
     };
     (0..count).map(pixels).collect()
@@ -245,7 +245,7 @@ fn gradients_agree_with_finite_differences() {
         let batch = random_pixels(model.manifest(), 2);
         let (logits, gradients) = model.pullback(&batch, &mut slopes).unwrap();
         assert!(relative_error(logits.values(), model.logits(&batch).unwrap().values()) < 1e-5);
-        let mut random = Random::new(8);
+        let mut random = Random32::new(8);
         for _ in 0..5 {
             let mut direction: Vec<f32> = (0..batch[1].values().len()).map(|_| random.normal()).collect();
             let length = direction.iter().map(|way| way * way).sum::<f32>().sqrt();

@@ -7,7 +7,7 @@ use super::error::{MAX_SET_BYTES, TrainError};
 use super::gradient::Labelled;
 use crate::manifest::{ModelManifest, Normalisation};
 use crate::pixels::Pixels;
-use crate::random::Random;
+use lookalike_kernels::Random32;
 
 /// Labelled images of one size in memory, a byte per sample.
 ///
@@ -115,7 +115,7 @@ impl TrainSet {
     pub fn split(&self, share: f64, seed: u64) -> (Self, Self) {
         let taken = (self.len() as f64 * share.clamp(0.0, 1.0)).round() as usize;
         let mut order: Vec<usize> = (0..self.len()).collect();
-        Random::new(seed ^ SPLIT).shuffle(&mut order);
+        Random32::new(seed ^ SPLIT).shuffle(&mut order);
         let (taken, left) = order.split_at_mut(taken);
         taken.sort_unstable();
         left.sort_unstable();

@@ -3,13 +3,13 @@ use super::*;
 use crate::architecture::{Architecture, Block, CnnConfig, Pooling, ResNetConfig, Stem, VitConfig};
 use crate::compute::{ComputeConfig, Device};
 use crate::pixels::Pixels;
-use crate::random::Random;
 use crate::seeded::seeded_weights;
 use crate::weights::WeightsFormat;
+use lookalike_kernels::Random32;
 
 /// Bars: class 0 stands, class 1 lies, at a random place.
 fn bars(count: usize) -> Vec<(Image, usize)> {
-    let mut random = Random::new(5);
+    let mut random = Random32::new(5);
     let bar = |number: usize| {
         let (class, place) = (number % 2, random.below(8));
         let lit = |at: usize| if class == 0 { at % 8 == place } else { at / 8 == place };

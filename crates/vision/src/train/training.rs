@@ -17,9 +17,9 @@ use super::trained::TrainedModel;
 use crate::compute::{Chunks, ComputeConfig};
 use crate::manifest::ModelManifest;
 use crate::model::{Model, ModelError};
-use crate::random::Random;
 use crate::seeded::seeded_weights;
 use crate::weights::WeightsFormat;
+use lookalike_kernels::Random32;
 
 /// What a network is trained on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub struct Training {
     trainee: Trainee,
     optimiser: OptimiserState,
     chunks: Chunks,
-    random: Random,
+    random: Random32,
     /// The order of the epoch under way, or of the last one before it began.
     order: Vec<usize>,
     progress: Progress,
@@ -107,7 +107,7 @@ impl Training {
             data_digest: data.images.digest(),
             optimiser: OptimiserState::new(&config, &trainee),
             chunks: Chunks::new(&compute, config.shard),
-            random: Random::new(config.seed ^ 0x0BAD_5EED),
+            random: Random32::new(config.seed ^ 0x0BAD_5EED),
             order: (0..data.images.len()).collect(),
             progress: Progress::default(),
             config,

@@ -39,7 +39,7 @@ fn the_smallest_over_all_directions_is_given() {
     let rank = |disturbed: &Pixels| Ok::<_, Infallible>(vec![1, 2 + u32::from(disturbed.values()[0] > 1.0)]);
     let search = RadiusSearch { directions: 20, ..SEARCH };
     let found = measured_radius(&query(), &search, &Budget::unlimited(), rank).unwrap().radius.unwrap();
-    let mut random = Random::new(search.seed, Stream::Directions);
+    let mut random = seeded(search.seed, Stream::Directions);
     let rises = (0..20).map(|_| direction(&mut random, 4)[0]);
     let nearest = 0.5 / rises.fold(0.0, f64::max);
     assert!((nearest - 1e-5..nearest + 0.01).contains(&found), "{found}, expected {nearest}");

@@ -2,9 +2,9 @@ use super::*;
 use crate::architecture::{Architecture, Block, CnnConfig, Pooling, ResNetConfig, Stem, VitConfig};
 use crate::compute::{ComputeConfig, on_every_device};
 use crate::manifest::{ModelManifest, Normalisation};
-use crate::random::Random;
 use crate::seeded::seeded_weights;
 use crate::weights::WeightsFormat;
+use lookalike_kernels::Random32;
 
 const LAYERS: [Layer; 4] = [Layer::Layer1, Layer::Layer2, Layer::Layer3, Layer::Layer4];
 
@@ -41,8 +41,8 @@ fn of_architecture(architecture: Architecture, side: usize) -> ModelManifest {
 }
 
 fn images(side: usize, count: usize) -> Vec<Pixels> {
-    let mut random = Random::new(23);
-    let mut image = || Pixels::new(1, side, side, (0..side * side).map(|_| random.uniform()).collect());
+    let mut random = Random32::new(23);
+    let mut image = || Pixels::new(1, side, side, (0..side * side).map(|_| random.unit()).collect());
     (0..count).map(|_| image().expect("the values fill the shape")).collect()
 }
 
@@ -71,7 +71,7 @@ fn gradients_of_every_layer_agree_with_finite_differences() {
             let (features, slopes) = tuned.gradient(&entries, &mut cotangent).unwrap();
             assert_eq!(features.len(), 3);
             let scale = slopes.iter().map(|&slope| f64::from(slope).powi(2)).sum::<f64>().sqrt();
-            let mut random = Random::new(8);
+            let mut random = Random32::new(8);
             for _ in 0..5 {
                 // Half along the gradient, so that the derivative is large, and half anywhere.
                 let spread = (slopes.len() as f32).sqrt();

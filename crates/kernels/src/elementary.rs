@@ -64,7 +64,7 @@ pub fn exp(x: f64) -> f64 {
 
 /// The nearest 8-bit sample: rounded half away from zero, clamped, and 0 for NaN.
 #[expect(clippy::cast_sign_loss, reason = "the cast saturates, which is the clamp")]
-pub(crate) fn to_sample(value: f64) -> u8 {
+pub fn to_sample(value: f64) -> u8 {
     value.round() as u8
 }
 
