@@ -3,9 +3,13 @@
 mod setting;
 mod words;
 
+use crate::condition::Condition;
+use crate::error::EvalError;
+use crate::experiment::{Experiment, Protocol};
+use crate::run::RunFolder;
 use crate::statistics::{Bootstrap, Difference, Interval, holm};
 use crate::summary::{Found, paired};
-use crate::{Condition, EvalError, Experiment, Measure, Outcome, Protocol, RunFolder};
+use crate::summary::{Measure, Outcome};
 
 /// What changed from run A to run B. Its text is Markdown.
 #[derive(Debug, Clone, PartialEq)]

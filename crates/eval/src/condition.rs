@@ -5,8 +5,9 @@ use lookalike_datasets::Disturbance;
 use lookalike_plugin_api::{Image, SplitMix64};
 use serde::{Deserialize, Serialize};
 
+use crate::corruption::{Corruption, Severity};
+use crate::error::EvalError;
 use crate::stored_as_text::stored_as_text;
-use crate::{Corruption, EvalError, Severity};
 
 /// What happens to a query's image before it is searched for. Written as on the command line: `clean`,
 /// `brightness=0.6`, `noise=2.5`, `saltpepper=0.05`, `blur=1`, `rotate=10`, `shift=1,0`, a corruption with its severity

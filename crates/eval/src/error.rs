@@ -3,10 +3,13 @@ use std::path::PathBuf;
 
 use lookalike_plugin_api::{EmbedError, ParameterError, RerankError, RowsError, SourceError};
 
+use crate::attack::{AttackError, QueryClassError};
 use crate::contest::MOST_LAYER_BYTES;
-use crate::{
-    AttackError, GridError, MeasureError, PlotError, QueryClassError, RankingError, StatisticsError,
-};
+use crate::grid::GridError;
+use crate::measure::MeasureError;
+use crate::plot::PlotError;
+use crate::ranking::RankingError;
+use crate::statistics::StatisticsError;
 
 /// Why an evaluation cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::condition::{Aim, Condition};
 use crate::contest::{Baseline, Contestant, Way};
-use crate::{Aim, Condition, EvalError};
+use crate::error::EvalError;
 
 /// Most exemplars of one evaluation: their images, rows and layers' activations are held in memory.
 pub const MOST_EXEMPLARS: usize = 100_000;

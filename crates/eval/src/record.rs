@@ -5,7 +5,7 @@ use std::path::Path;
 use atomic_write_file::AtomicWriteFile;
 use serde::{Deserialize, Serialize};
 
-use crate::EvalError;
+use crate::error::EvalError;
 
 /// One query under one condition, as one contestant ranked it: a line of a raw file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

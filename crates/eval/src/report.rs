@@ -28,8 +28,11 @@ use std::path::PathBuf;
 use self::document::{Block, Document, Section};
 use self::reading::Reading;
 use self::words::capitalised;
+use crate::error::EvalError;
 use crate::record;
-use crate::{EvalError, RunFolder, Subject, Summary};
+use crate::run::RunFolder;
+use crate::subject::Subject;
+use crate::summary::Summary;
 
 /// Where a report was written, and what it says first.
 #[derive(Debug, Clone, PartialEq)]

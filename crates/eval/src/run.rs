@@ -22,9 +22,13 @@ use lookalike_vision::Model;
 
 use self::measured::{Clean, Measuring};
 use self::targets::Targets;
+use crate::condition::Condition;
 use crate::contest::Arena;
+use crate::error::EvalError;
+use crate::experiment::{Experiment, Protocol};
+use crate::record::{Ceiling, Record};
 use crate::record::{read, write, write_whole};
-use crate::{Ceiling, Condition, EvalError, Experiment, Protocol, Record, Subject, SubjectRecord};
+use crate::subject::{Subject, SubjectRecord};
 
 /// A run's directory.
 #[derive(Debug, Clone)]

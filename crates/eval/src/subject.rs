@@ -3,8 +3,9 @@ use lookalike_plugin_api::{Digest, Image};
 use lookalike_vision::Model;
 use serde::{Deserialize, Serialize};
 
+use crate::error::EvalError;
+use crate::experiment::{Experiment, Protocol};
 use crate::random::{Use, seeded};
-use crate::{EvalError, Experiment, Protocol};
 
 /// An image with what is known about it.
 #[derive(Debug, Clone, PartialEq)]

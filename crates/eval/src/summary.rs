@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::EvalError;
+use crate::experiment::{Experiment, Protocol};
+use crate::record::Record;
+use crate::run::RunFolder;
 use crate::run::forward_passes;
 use crate::statistics::{Bootstrap, Difference, Interval, holm, mean_over_seeds};
-use crate::{EvalError, Experiment, Protocol, Record, RunFolder, SubjectRecord};
+use crate::subject::SubjectRecord;
 
 /// A measure of a query, for which more is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

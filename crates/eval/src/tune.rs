@@ -10,12 +10,14 @@ use lookalike_vision::Model;
 use serde::{Deserialize, Serialize};
 
 use self::trial::trial;
+use crate::condition::Condition;
 use crate::contest::{Baseline, Contestant, TmmWay, Way};
+use crate::error::EvalError;
+use crate::experiment::{Experiment, MOST_CONTESTANTS, Protocol};
 use crate::run::run;
-use crate::{
-    Condition, EvalError, Experiment, Line, MOST_CONTESTANTS, Measure, Protocol, RunFolder, RunProgress,
-    Subject, Summary,
-};
+use crate::run::{RunFolder, RunProgress};
+use crate::subject::Subject;
+use crate::summary::{Line, Measure, Summary};
 
 /// What the outcome of a search is called where it takes part in an evaluation.
 pub const TUNED: &str = "tuned";

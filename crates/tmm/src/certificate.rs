@@ -6,8 +6,10 @@ mod measured;
 use lookalike_plugin_api::{Budget, Completion};
 use lookalike_vision::{Model, ModelError, Pixels};
 
+use crate::logit_map::{LogitMap, LogitMapError};
+use crate::margin::margin;
 use crate::random::{Stream, seeded};
-use crate::{DimensionError, LogitMap, LogitMapError, margin};
+use crate::score::DimensionError;
 use direction::{direction, moved};
 
 pub use measured::{MeasuredRadius, MeasuredRadiusError, RadiusSearch, measured_radius};

@@ -6,7 +6,10 @@ use lookalike_vision::Layer;
 
 pub use choices::{Certify, DummyStart, FeatureSpace, Mode, StartRule};
 
-use crate::{Blend, Copies, MAX_COPIES, MultiViewConfig, ScoreKind, TriggerKind};
+use crate::blend::Blend;
+use crate::multiview::{Copies, MAX_COPIES, MultiViewConfig};
+use crate::score::ScoreKind;
+use crate::trigger::TriggerKind;
 
 /// Largest number of updates of a trigger.
 pub const MOST_TRIGGER_STEPS: usize = 1000;

@@ -1,7 +1,11 @@
 use lookalike_plugin_api::{Budget, Completion, FeatureRows};
 
+use crate::adam::Adam;
+use crate::fisher::Fisher;
+use crate::head::DummyHead;
+use crate::kernel;
 use crate::kernel::TILE;
-use crate::{Adam, DimensionError, DummyHead, Fisher, kernel};
+use crate::score::DimensionError;
 
 /// The rows that a head is fine-tuned on: the four data terms of equation 3.
 #[derive(Debug, Clone, Copy)]

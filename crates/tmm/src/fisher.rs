@@ -1,8 +1,9 @@
 use lookalike_plugin_api::FeatureRows;
 
 use crate::head::AllLogits;
+use crate::head::HeadError;
 use crate::kernel;
-use crate::{DimensionError, HeadError};
+use crate::score::DimensionError;
 
 /// Diagonal of the Fisher information of a head: how much each of its weights matters to what it already knows.
 /// Fine-tuning uses it to keep the weights that matter where they are (elastic weight consolidation).

@@ -8,11 +8,15 @@ use lookalike_plugin_api::{Budget, FeatureRows};
 use lookalike_vision::{ComputeConfig, Device, Model, ModelManifest, Pixels};
 use safetensors::SafeTensors;
 
+use crate::blend::{Blend, deviation};
+use crate::fine_tune::{Consolidation, Schedule, TrainingRows, fine_tune};
+use crate::fisher::Fisher;
+use crate::head::DummyHead;
+use crate::margin::margin;
+use crate::patch::{patch_mask, stamp_patch};
+use crate::score::score;
 use crate::trigger::loss_and_gradient;
-use crate::{
-    Blend, Consolidation, DummyHead, Fisher, Schedule, TrainingRows, Trigger, TriggerSearch, deviation,
-    fine_tune, margin, optimise_trigger, patch_mask, score, stamp_patch,
-};
+use crate::trigger::{Trigger, TriggerSearch, optimise_trigger};
 
 const QUERIES: [&str; 4] = ["self", "dim", "noisy", "test"];
 const CLASS_OF_QUERY: [usize; 4] = [4, 7, 3, 7];

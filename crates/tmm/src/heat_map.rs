@@ -1,7 +1,8 @@
 use lookalike_plugin_api::{Budget, Completion, FeatureRows, Image, ImageError};
 use lookalike_vision::{Model, ModelError, Pixels};
 
-use crate::{DimensionError, LogitMap};
+use crate::logit_map::LogitMap;
+use crate::score::DimensionError;
 
 /// Network inputs in one look at the budget. A pass forward and back through a ResNet-18 on 28 x 28 pixels takes a
 /// slow core about 10 ms an input, and the contract asks for a look every 50 ms.

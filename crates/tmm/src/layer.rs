@@ -1,8 +1,11 @@
 use lookalike_plugin_api::{Budget, Completion, FeatureRows};
 use lookalike_vision::{ModelError, Pixels, TunedModel};
 
+use crate::adam::Adam;
+use crate::fine_tune::{Consolidation, FineTuneError, FineTuned, Schedule};
+use crate::head::DummyHead;
 use crate::kernel::{self, TILE};
-use crate::{Adam, Consolidation, DimensionError, DummyHead, FineTuneError, FineTuned, Schedule};
+use crate::score::DimensionError;
 
 mod entries;
 

@@ -1,6 +1,8 @@
 use lookalike_plugin_api::{FeatureRows, RowsError};
 
-use crate::{DimensionError, DummyHead, kernel};
+use crate::head::DummyHead;
+use crate::kernel;
+use crate::score::DimensionError;
 
 /// Longest feature row whose whitening is kept as a matrix, which takes `4 d^2` bytes: 256 MiB.
 pub const MOST_WHITENED_DIMENSION: usize = 8192;

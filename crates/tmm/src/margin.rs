@@ -1,6 +1,7 @@
 use lookalike_plugin_api::FeatureRows;
 
-use crate::{DimensionError, DummyHead, ScoreKind, score};
+use crate::head::DummyHead;
+use crate::score::{DimensionError, ScoreKind, score};
 
 /// Equation 7: `gamma_2`, the dummy logit minus the largest other logit, of each triggered query row `[n, d]`.
 ///

@@ -1,6 +1,6 @@
 use lookalike_vision::Pixels;
 
-use crate::Blend;
+use crate::blend::Blend;
 
 /// Side of the paper's patch triggers in pixels (ablation 4.8.1).
 pub const PATCH_SIDE: usize = 3;

@@ -15,10 +15,13 @@ use lookalike_plugin_api::{
 use lookalike_vision::Model;
 
 use self::background::Backgrounds;
+use crate::config::{Certify, Mode, TmmConfig};
 use crate::run::halt::Halt;
 use crate::run::{self, MAX_CANDIDATES, Method, QueryRun};
+use crate::score::ScoreKind;
+use crate::trigger::TriggerKind;
+use crate::view::{TmmView, ViewError};
 use crate::view_set::ViewSet;
-use crate::{Certify, Mode, ScoreKind, TmmConfig, TmmView, TriggerKind, ViewError};
 
 /// Name that requests use.
 const NAME: &str = "tmm";

@@ -15,8 +15,8 @@ use lookalike_vision::{Model, Pixels};
 
 use self::embedding::Embedding;
 use self::halt::Halt;
-use crate::TmmView;
 use crate::disturb::disturbed_copies;
+use crate::view::TmmView;
 
 /// Largest number of candidates of one job.
 pub const MAX_CANDIDATES: usize = 1 << 20;

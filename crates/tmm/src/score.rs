@@ -1,7 +1,8 @@
 use lookalike_plugin_api::FeatureRows;
 
+use crate::head::DummyHead;
+use crate::kernel;
 use crate::words::words;
-use crate::{DummyHead, kernel};
 
 /// What of the dummy class makes an exemplar's score. Larger is nearer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,10 @@ use lookalike_plugin_api::{Digest, Image, ImageError};
 use lookalike_vision::{MAX_INPUT_SIDE, Model, Pixels, PixelsError};
 use safetensors::SafeTensorError;
 
+use crate::blend::Blend;
+use crate::patch::{blend_patch, patch_mask, stamp_patch};
+use crate::trigger::{Trigger, TriggerError, TriggerKind, TriggerStart};
 use crate::trigger::{black, shape};
-use crate::{Blend, Trigger, TriggerError, TriggerKind, TriggerStart, blend_patch, patch_mask, stamp_patch};
 
 /// Largest file of a trigger, in bytes: three planes of [`MAX_INPUT_SIDE`] squared `f32` values, and 64 KiB for the
 /// header.

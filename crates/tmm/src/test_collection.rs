@@ -5,8 +5,12 @@ use std::sync::Arc;
 use lookalike_plugin_api::conformance::{MemoryExemplar, MemorySource};
 use lookalike_plugin_api::{Embedder, Image};
 
+use crate::blend::Blend;
+use crate::stored_trigger::StoredTrigger;
+use crate::tiny;
+use crate::trigger::TriggerStart;
+use crate::view::{TmmView, Transformation};
 use crate::view_set::ViewSet;
-use crate::{Blend, StoredTrigger, TmmView, Transformation, TriggerStart, tiny};
 
 pub(crate) const EXEMPLARS: usize = 40;
 

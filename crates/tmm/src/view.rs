@@ -1,9 +1,10 @@
 use lookalike_plugin_api::{Digest, Fingerprint, View, ViewId};
 use lookalike_vision::{Model, Pixels};
 
+use crate::blend::Blend;
 use crate::disturb::blurred;
 use crate::random::{Stream, seeded};
-use crate::{Blend, StoredTrigger, StoredTriggerError};
+use crate::stored_trigger::{StoredTrigger, StoredTriggerError};
 
 /// Range of a blur's standard deviation, in pixels of the model's input.
 pub const BLUR_RANGE: [f32; 2] = [0.1, 16.0];
@@ -214,7 +215,8 @@ fn noisy(image: &Pixels, seed: u64, norm: f32) -> Pixels {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{TriggerStart, tiny};
+    use crate::tiny;
+    use crate::trigger::TriggerStart;
 
     fn random(seed: u64) -> StoredTrigger {
         StoredTrigger::random(&tiny::model(), &TriggerStart::Uniform, seed).unwrap()

@@ -5,7 +5,7 @@ use lookalike_plugin_api::{FeatureRows, Image, RerankError, View};
 use lookalike_vision::{Model, Pixels};
 
 use crate::run::embedding::CHUNK;
-use crate::{TmmView, ViewError};
+use crate::view::{TmmView, ViewError};
 
 /// Images of a view that are transformed at once.
 const DERIVED_AT_ONCE: usize = 4 * CHUNK;

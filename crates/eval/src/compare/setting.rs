@@ -1,7 +1,9 @@
 //! What two runs were asked, side by side.
 
 use super::Differing;
-use crate::{Contestant, Experiment, SubjectRecord};
+use crate::contest::Contestant;
+use crate::experiment::Experiment;
+use crate::subject::SubjectRecord;
 
 /// Everything that differs, but contestants that only one of them has.
 pub(super) fn differing(

@@ -1,7 +1,9 @@
 use super::*;
+use crate::contest::{Contestant, Way};
+use crate::record::Record;
 use crate::record::{read, write};
 use crate::report::test_run::{experiment, raw, run, subject};
-use crate::{Contestant, Record, SubjectRecord, Way};
+use crate::subject::SubjectRecord;
 
 #[test]
 fn a_run_compared_with_itself_shows_no_change() {

@@ -8,7 +8,8 @@ use crate::report::table::{Cell, Column, Table};
 use crate::report::words::{
     capitalised, count, listed, p_value, signed, signed_with_interval, with_interval,
 };
-use crate::{DEFAULT_RESAMPLES, Outcome};
+use crate::statistics::DEFAULT_RESAMPLES;
+use crate::summary::Outcome;
 
 impl fmt::Display for Comparison {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,11 +17,14 @@ use super::baseline::{COPIES, Seen};
 use super::limits::MOST_LAYER_BYTES;
 use super::view_recipe::fitted_trigger;
 use super::{Baseline, Contestant, TmmWay, ViewRecipe, Way};
+use crate::error::EvalError;
+use crate::experiment::Experiment;
+use crate::ranking::RankingError;
 use crate::ranking::{
     AlphaExpansion, Cosine, Euclidean, KReciprocal, LogitDistance, Mahalanobis, Ranking, WhitenedCosine,
     best_first, mean_row, unit,
 };
-use crate::{EvalError, Experiment, Known, RankingError, Subject};
+use crate::subject::{Known, Subject};
 
 /// Candidates of the k-reciprocal re-ranking.
 const RERANKED: usize = 200;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use lookalike_vision::Layer;
 use serde::{Deserialize, Serialize};
 
-use crate::EvalError;
+use crate::error::EvalError;
 use crate::stored_as_text::stored_as_text;
 
 /// A ranking that the method is compared with, on all exemplars. Written by its [`Baseline::name`].

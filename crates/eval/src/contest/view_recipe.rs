@@ -9,7 +9,7 @@ use lookalike_tmm::{
 use lookalike_vision::{Model, Pixels};
 use serde::{Deserialize, Serialize};
 
-use crate::EvalError;
+use crate::error::EvalError;
 use crate::stored_as_text::stored_as_text;
 
 /// Exemplars that a global trigger is fitted to, at most, and updates of it. This project's choice: the loss is flat

@@ -12,7 +12,8 @@ use crate::judge::{
     Answer, AnswerRecord, Judge, JudgeError, Judgement, Matchup, Order, Pairing, Prices, Verdict,
 };
 use crate::random::{Use, seeded};
-use crate::{RunFolder, Subject};
+use crate::run::RunFolder;
+use crate::subject::Subject;
 
 /// Questions without an answer one after the other, after which no more are asked: the judge is away.
 pub const MOST_FAILURES_IN_A_ROW: usize = 3;

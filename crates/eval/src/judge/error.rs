@@ -3,7 +3,9 @@ use std::path::PathBuf;
 
 use lookalike_plugin_api::ImageError;
 
-use crate::{EvalError, Protocol, StatisticsError};
+use crate::error::EvalError;
+use crate::experiment::Protocol;
+use crate::statistics::StatisticsError;
 
 /// Why neighbours cannot be judged.
 #[derive(Debug, thiserror::Error)]

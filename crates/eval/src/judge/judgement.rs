@@ -4,10 +4,12 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use crate::condition::Condition;
+use crate::error::EvalError;
 use crate::judge::docket::file_name;
 use crate::judge::{Answer, AnswerRecord, JudgeError, Matchup, Verdict};
+use crate::run::RunFolder;
 use crate::statistics::{Bootstrap, Interval};
-use crate::{Condition, EvalError, RunFolder};
 
 /// How a pair was judged.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,11 +1,13 @@
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
 use crate::judge::docket::file_name;
 use crate::judge::judgement::{Judged, Spent};
 use crate::judge::{JudgeError, Judgement, Matchup, Pairing, Verdict};
 use crate::measure::mean_latent_distance;
 use crate::record::write;
-use crate::{Condition, RunFolder, Subject};
+use crate::run::RunFolder;
+use crate::subject::Subject;
 
 /// Means of latent distances that differ by no more are a tie: a hundredth of the way between opposite ends of every
 /// range.

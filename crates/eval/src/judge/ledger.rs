@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use lookalike_plugin_api::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::condition::Condition;
+use crate::error::EvalError;
+use crate::experiment::Protocol;
 use crate::judge::{Answer, JudgeError, Order};
 use crate::record::write_whole;
-use crate::{Condition, EvalError, Protocol};
 
 /// A question that was asked, and what came of it: a line of a judge's file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,12 @@
 use std::collections::BTreeMap;
 
+use crate::condition::Condition;
+use crate::error::EvalError;
+use crate::experiment::Protocol;
 use crate::judge::JudgeError;
-use crate::{Condition, EvalError, Protocol, Record, RunFolder, Subject};
+use crate::record::Record;
+use crate::run::RunFolder;
+use crate::subject::Subject;
 
 /// Neighbours of each list that are judged unless said otherwise.
 pub const DEFAULT_JUDGED: usize = 6;

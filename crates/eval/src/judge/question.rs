@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::judge::picture::picture;
 use crate::judge::{JudgeError, Matchup, Pairing};
-use crate::{AskedFor, Subject};
+use crate::subject::{AskedFor, Subject};
 
 /// What a judge is told once for all questions.
 const INSTRUCTIONS: &str = "You compare sets of images by eye. The picture shows a query image on top and, below it, \

@@ -5,11 +5,13 @@ use lookalike_datasets::GlyphSet;
 use lookalike_plugin_api::Image;
 
 use super::*;
+use crate::condition::Condition;
+use crate::contest::Contestant;
+use crate::experiment::{Experiment, Protocol, Suite};
+use crate::record::Record;
 use crate::record::write;
-use crate::{
-    AskedFor, Condition, Contestant, Experiment, Known, Protocol, Record, RunFolder, Subject, SubjectRecord,
-    Suite,
-};
+use crate::run::RunFolder;
+use crate::subject::{AskedFor, Known, Subject, SubjectRecord};
 
 /// Exemplars 0 to 5 are dark and 6 to 11 bright; the first four are asked for.
 fn grey() -> Subject {

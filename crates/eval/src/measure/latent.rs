@@ -1,4 +1,4 @@
-use crate::Known;
+use crate::subject::Known;
 
 /// Mean distance of drawn images from a drawn one in what made them, by
 /// [`GlyphFactors::distance`](lookalike_datasets::GlyphFactors::distance): the root of the mean squared difference over the

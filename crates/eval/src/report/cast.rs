@@ -2,9 +2,10 @@
 
 use lookalike_vision::Layer;
 
-use crate::{
-    Baseline, Contestant, Experiment, Line, Measure, ProtocolSummary, REFERENCES, TUNED, TmmWay, Way,
-};
+use crate::contest::{Baseline, Contestant, TmmWay, Way};
+use crate::experiment::Experiment;
+use crate::summary::{Line, Measure, ProtocolSummary, REFERENCES};
+use crate::tune::TUNED;
 
 /// What `multiview` is called where it takes part with the views that it was searched with.
 pub(super) const SHIPPED: &str = "multiview";

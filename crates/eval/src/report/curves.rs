@@ -5,10 +5,14 @@ use super::document::Figure;
 use super::family::Family;
 use super::reading::Reading;
 use super::words::{capitalised, plotted_gap};
-use crate::{
-    Bar, BarPlot, BarSeries, Condition, Contrast, EvalError, Interval, LinePlot, LinePoint, LineSeries,
-    Measure, PlotError, REFERENCES, Scale, Scatter, ScatterPoint, Severity,
+use crate::condition::Condition;
+use crate::corruption::Severity;
+use crate::error::EvalError;
+use crate::plot::{
+    Bar, BarPlot, BarSeries, LinePlot, LinePoint, LineSeries, PlotError, Scale, Scatter, ScatterPoint,
 };
+use crate::statistics::Interval;
+use crate::summary::{Contrast, Measure, REFERENCES};
 
 /// Most bars' groups and labelled points of a plot that can be read.
 const MOST_SHOWN: usize = 60;

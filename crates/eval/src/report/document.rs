@@ -1,7 +1,7 @@
 //! A document that is written as Markdown and as a page.
 
 use super::table::Table;
-use crate::Outcome;
+use crate::summary::Outcome;
 
 /// Something to read.
 #[derive(Debug, Clone, PartialEq)]

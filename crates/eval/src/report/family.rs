@@ -2,7 +2,8 @@
 
 use lookalike_datasets::Disturbance;
 
-use crate::{Aim, Condition, Corruption};
+use crate::condition::{Aim, Condition};
+use crate::corruption::Corruption;
 
 /// Conditions of one kind, by strength.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,7 +3,12 @@
 use super::document::Figure;
 use super::reading::Reading;
 use super::words::fixed;
-use crate::{AskedFor, Condition, EvalError, GridCell, GridRow, ImageGrid, Mark, Record, RunFolder, Subject};
+use crate::condition::Condition;
+use crate::error::EvalError;
+use crate::grid::{GridCell, GridRow, ImageGrid, Mark};
+use crate::record::Record;
+use crate::run::RunFolder;
+use crate::subject::{AskedFor, Subject};
 
 /// Queries shown under each condition.
 const QUERIES: usize = 4;

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use crate::{Experiment, Interval, Line, ProtocolSummary, Standing, Summary};
+use crate::experiment::Experiment;
+use crate::statistics::Interval;
+use crate::summary::{Line, ProtocolSummary, Standing, Summary};
 
 /// What stands where a line is about all conditions.
 const ALL: &str = "all";

@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use super::cast::{self, Cast};
 use super::family::Family;
+use crate::error::EvalError;
+use crate::experiment::Experiment;
+use crate::run::RunFolder;
+use crate::summary::{Contrast, Measure, ProtocolSummary, REFERENCES, Summary};
 use crate::summary::{Found, Pair};
-use crate::{Contrast, EvalError, Experiment, Measure, ProtocolSummary, REFERENCES, RunFolder, Summary};
 
 /// A protocol with all that the report says of it.
 #[derive(Debug)]

@@ -7,7 +7,9 @@ use super::table::{Cell, Column, Table};
 use super::words::{
     capitalised, count, fixed, milliseconds, p_value, signed_with_interval, with_interval, worth,
 };
-use crate::{Contrast, Experiment, Line, Measure, REFERENCES, Standing, SubjectRecord};
+use crate::experiment::Experiment;
+use crate::subject::SubjectRecord;
+use crate::summary::{Contrast, Line, Measure, REFERENCES, Standing};
 
 /// What was asked, of what.
 pub(super) fn setting(experiment: &Experiment, subject: &SubjectRecord) -> Table {

@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use crate::condition::Condition;
+use crate::contest::{Baseline, Contestant, TmmWay, Way};
+use crate::experiment::{Experiment, Protocol};
+use crate::record::Record;
 use crate::record::write;
-use crate::{
-    Baseline, Condition, Contestant, Experiment, Protocol, Record, RunFolder, SubjectRecord, TmmWay, Way,
-};
+use crate::run::RunFolder;
+use crate::subject::SubjectRecord;
 
 /// Queries of each protocol.
 pub(crate) const QUERIES: usize = 10;

@@ -6,11 +6,16 @@ use lookalike_plugin_api::Image;
 use super::test_run::{ODD, QUERIES, experiment, raw, run, subject};
 use super::words::count;
 use super::write_report;
+use crate::contest::{Contestant, Way};
+use crate::error::EvalError;
+use crate::experiment::{Experiment, Protocol};
+use crate::record::{Ceiling, Record};
 use crate::record::{read, write};
-use crate::{
-    AskedFor, Ceiling, Contestant, EvalError, Experiment, Known, Protocol, Record, Report, RunFolder,
-    Subject, SubjectRecord, Summary, TUNED, Way,
-};
+use crate::report::Report;
+use crate::run::RunFolder;
+use crate::subject::{AskedFor, Known, Subject, SubjectRecord};
+use crate::summary::Summary;
+use crate::tune::TUNED;
 
 fn report(path: &Path, experiment: &Experiment) -> Report {
     write_report(&run(path, experiment, &subject()), None).unwrap()

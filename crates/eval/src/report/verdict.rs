@@ -7,7 +7,10 @@ use super::words::{
     capitalised, count, gap, listed, milliseconds, p_equals, range, signed, signed_with_interval, times,
     worth,
 };
-use crate::{Contrast, DEFAULT_RESAMPLES, Interval, Measure, Outcome, PARTS, Protocol, REFERENCES, TUNED};
+use crate::experiment::Protocol;
+use crate::statistics::{DEFAULT_RESAMPLES, Interval};
+use crate::summary::{Contrast, Measure, Outcome, PARTS, REFERENCES};
+use crate::tune::TUNED;
 
 /// Rankings that take as many disturbed copies of the query as the method, and no fitting.
 const CONTROLS: [&str; 2] = ["best-copy", "views-copies"];

@@ -1,6 +1,7 @@
 //! Numbers as people read them.
 
-use crate::{Interval, Measure};
+use crate::statistics::Interval;
+use crate::summary::Measure;
 
 /// Whether people say it in per cent.
 fn is_share(measure: Measure) -> bool {

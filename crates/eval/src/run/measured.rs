@@ -4,14 +4,18 @@ use lookalike_plugin_api::{ExemplarId, Image, SplitMix64};
 
 use super::targets::Targets;
 use crate::attack::{Attack, Ball, attack_features};
+use crate::condition::{Aim, Condition};
 use crate::contest::{Arena, Asked, Baseline, Contestant, Way};
+use crate::error::EvalError;
+use crate::experiment::{Experiment, Protocol};
 use crate::measure::{
     DEFAULT_PERSISTENCE, average_precision_at_r, mean_latent_distance, overlap_at, precision_at,
     rank_biased_overlap, rank_of, shortlist_ceiling,
 };
 use crate::ranking::best_first;
+use crate::record::{Ceiling, Record};
 use crate::subject::AskedFor;
-use crate::{Aim, Ceiling, Condition, EvalError, Experiment, Protocol, Record, Subject};
+use crate::subject::Subject;
 
 /// Metrics whose shortlists have a ceiling.
 const SHORTLIST_METRICS: [Baseline; 3] = [Baseline::L2, Baseline::Cosine, Baseline::Whitened];

@@ -2,8 +2,10 @@ use std::cell::OnceCell;
 
 use lookalike_vision::{Model, Pixels};
 
+use crate::attack::QueryClass;
+use crate::error::EvalError;
 use crate::subject::AskedFor;
-use crate::{EvalError, Known, QueryClass, Subject};
+use crate::subject::{Known, Subject};
 
 /// Exemplars that a class under attack is told from.
 const BACKGROUND: usize = 256;

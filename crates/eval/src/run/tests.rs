@@ -2,8 +2,10 @@ use lookalike_datasets::{Disturbance, GlyphSet};
 use lookalike_vision::{Architecture, ModelManifest, ResNetConfig};
 
 use super::*;
+use crate::condition::Aim;
 use crate::contest::{Baseline, Contestant, Way};
-use crate::{Aim, Known, Measure, Summary};
+use crate::subject::Known;
+use crate::summary::{Measure, Summary};
 
 fn model() -> Arc<Model> {
     let manifest = ModelManifest {

@@ -1,7 +1,8 @@
 use lookalike_plugin_api::CancelFlag;
 
 use super::*;
-use crate::{DummyHead, tiny};
+use crate::head::DummyHead;
+use crate::tiny;
 
 const SEARCH: CertificateSearch = CertificateSearch { radius: 0.5, points: 9, seed: 3 };
 

@@ -6,8 +6,11 @@ use super::{
     MOST_EPOCHS, MOST_HEAT_MAPS, MOST_POSITIVES, MOST_TRIGGER_STEPS, Mode, OMEGA_UNUSED, ON_OFF, Omega,
     StartRule, TmmConfig,
 };
+use crate::blend::Blend;
+use crate::multiview::Copies;
 use crate::parameter::{choice, count, number};
-use crate::{Blend, Copies, ScoreKind, TriggerKind};
+use crate::score::ScoreKind;
+use crate::trigger::TriggerKind;
 
 /// Names of the presets that requests use; "configured" is the host's own settings.
 const PRESETS: &[&str] = &["configured", "paper"];

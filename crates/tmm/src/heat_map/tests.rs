@@ -1,8 +1,10 @@
 use lookalike_plugin_api::CancelFlag;
 
 use super::*;
+use crate::blend::Blend;
+use crate::head::DummyHead;
 use crate::random::{Stream, seeded};
-use crate::{Blend, DummyHead, tiny};
+use crate::tiny;
 
 const OMEGA: f32 = 0.3;
 

@@ -2,8 +2,11 @@ use lookalike_plugin_api::CancelFlag;
 use lookalike_vision::{Layer, Model};
 
 use super::*;
+use crate::fine_tune::{TrainingRows, fine_tune};
+use crate::fisher::Fisher;
 use crate::random::{Stream, seeded};
-use crate::{Fisher, ScoreKind, TrainingRows, fine_tune, score, tiny};
+use crate::score::{ScoreKind, score};
+use crate::tiny;
 
 /// A small problem with every term: three classes, 9 exemplars, 2 positives.
 struct Case {

@@ -10,8 +10,8 @@ use super::config::{Copies, MultiViewConfig};
 use crate::run::halt::Halt;
 use crate::run::query_views::{QUERY_VIEWS, QueryView};
 use crate::run::{self, MAX_CANDIDATES, Method, QueryRun};
+use crate::view::{TmmView, ViewError};
 use crate::view_set::ViewSet;
-use crate::{TmmView, ViewError};
 
 /// Name that requests use.
 const NAME: &str = "multiview";

@@ -8,7 +8,8 @@ use lookalike_plugin_api::{
 
 use super::{Copies, MultiViewConfig, MultiViewReranker};
 use crate::test_collection::{EXEMPLARS, source, views};
-use crate::{TmmView, tiny};
+use crate::tiny;
+use crate::view::TmmView;
 
 fn few() -> MultiViewConfig {
     MultiViewConfig { disturbed_copies: 2, ..MultiViewConfig::default() }

@@ -5,10 +5,12 @@ use lookalike_plugin_api::{ExemplarId, FeatureRows, LabelId, RerankError, Space,
 use lookalike_vision::Model;
 
 use super::TmmReranker;
+use crate::blend::deviation;
+use crate::config::MOST_BACKGROUND;
+use crate::fisher::Fisher;
 use crate::run::QueryRun;
 use crate::run::embedding::Embedding;
 use crate::run::halt::Halt;
-use crate::{Fisher, MOST_BACKGROUND, deviation};
 
 /// Samples that are kept, and values in the clean rows of one at most: 8,192 rows of 512 values.
 const KEPT: usize = 4;

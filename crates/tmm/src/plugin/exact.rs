@@ -10,14 +10,20 @@ use super::TmmReranker;
 use super::background::Background;
 use super::explain::{Seen, Term};
 use super::judge::{Printed, Training, ViewJudge, others};
+use crate::blend::deviation;
+use crate::config::{FeatureSpace, Omega, StartRule};
+use crate::head::DummyHead;
+use crate::layer::TrainingImages;
+use crate::logit_map::LogitMap;
+use crate::patch::patch_mask;
 use crate::run::QueryRun;
 use crate::run::embedding::{CHUNK, Embedding, Overlay};
 use crate::run::halt::Halt;
+use crate::score::{ScoreKind, score};
+use crate::stored_trigger::StoredTrigger;
+use crate::trigger::{TriggerKind, TriggerSearch, TriggerStart, optimise_trigger};
+use crate::view::Transformation;
 use crate::whiten::Whitening;
-use crate::{
-    DummyHead, FeatureSpace, LogitMap, Omega, ScoreKind, StartRule, StoredTrigger, TrainingImages,
-    Transformation, TriggerKind, TriggerSearch, TriggerStart, deviation, optimise_trigger, patch_mask, score,
-};
 
 /// A standard deviation of pixels in 0..1 below this is that of an image of one colour, resized: a single step of one
 /// of 784 8-bit pixels gives 1.4e-4.

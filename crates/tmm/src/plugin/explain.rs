@@ -4,11 +4,15 @@ use lookalike_plugin_api::{Artifact, ExemplarId, order_by_score};
 use lookalike_vision::Pixels;
 
 use super::TmmReranker;
+use crate::certificate::{CertificateSearch, certify};
+use crate::config::Certify;
+use crate::head::DummyHead;
+use crate::heat_map::{ScoreTerm, heat_map};
+use crate::logit_map::LogitMap;
 use crate::run::QueryRun;
 use crate::run::embedding::Overlay;
 use crate::run::halt::Halt;
 use crate::run::measure::{EXPLAIN as STAGE, finished};
-use crate::{CertificateSearch, Certify, DummyHead, LogitMap, ScoreTerm, certify, heat_map};
 
 /// One addend of the scores: a dummy class over what the network sees.
 pub(crate) struct Term {

@@ -4,13 +4,16 @@ use lookalike_plugin_api::{Completion, ExemplarId, FeatureRows, Space};
 use lookalike_vision::TunedModel;
 
 use super::background::Background;
+use crate::config::{DummyStart, TmmConfig};
+use crate::fine_tune::{Consolidation, FineTuned, Schedule, TrainingRows, fine_tune};
+use crate::fisher::Fisher;
+use crate::head::DummyHead;
+use crate::layer::{TrainingImages, fine_tune_layer};
+use crate::margin::margin;
 use crate::random::{Stream, seeded};
 use crate::run::embedding::Embedding;
 use crate::run::halt::Halt;
-use crate::{
-    Consolidation, DummyHead, DummyStart, FineTuned, Fisher, Schedule, ScoreKind, TmmConfig, TrainingImages,
-    TrainingRows, fine_tune, fine_tune_layer, margin,
-};
+use crate::score::ScoreKind;
 
 const STAGE: &str = "fine_tune";
 

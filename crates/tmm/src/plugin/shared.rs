@@ -3,10 +3,11 @@ use lookalike_plugin_api::{Artifact, FeatureRows, RerankError, Space};
 use super::TmmReranker;
 use super::explain::{Seen, Term};
 use super::judge::{Printed, Training, ViewJudge, others};
+use crate::config::{FeatureSpace, Mode};
+use crate::logit_map::LogitMap;
 use crate::run::QueryRun;
 use crate::run::halt::Halt;
 use crate::run::query_views::{QUERY_VIEWS, QueryView};
-use crate::{FeatureSpace, LogitMap, Mode};
 
 /// Words of the stages that fit and score, alone and before the exact ones of a cascade.
 const ALONE: [&str; 2] = ["fine_tune", "score"];

@@ -3,8 +3,9 @@ use lookalike_plugin_api::{CancelFlag, Completion, ExemplarId, ParameterValue, P
 use lookalike_vision::Layer;
 
 use super::*;
+use crate::config::{DummyStart, FeatureSpace, Omega};
 use crate::test_collection::{EXEMPLARS, source, views};
-use crate::{DummyStart, FeatureSpace, Omega, tiny};
+use crate::tiny;
 
 /// A reranker with little to do, and a collection of random images; image 7 is the query of most tests.
 fn reranker(config: TmmConfig) -> TmmReranker {

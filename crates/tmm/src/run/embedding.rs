@@ -6,7 +6,8 @@ use lookalike_plugin_api::{Budget, Completion, ExemplarId, ExemplarSource, Featu
 use lookalike_vision::{Model, Pixels, TunedModel};
 
 use super::halt::Halt;
-use crate::{Blend, StoredTrigger};
+use crate::blend::Blend;
+use crate::stored_trigger::StoredTrigger;
 
 /// Images that one thread takes between two looks at the budget: few enough for the 50 ms of the contract on a slow core.
 pub(crate) const CHUNK: usize = 32;

@@ -3,10 +3,16 @@ use std::error::Error;
 use lookalike_plugin_api::{Completion, RerankError, RowsError, SourceError};
 use lookalike_vision::ModelError;
 
-use crate::{
-    CertificateError, DimensionError, FineTuneError, FisherError, HeadError, HeatMapError, LayerError,
-    LogitMapError, MeasuredRadiusError, StoredTriggerError, TriggerError,
-};
+use crate::certificate::{CertificateError, MeasuredRadiusError};
+use crate::fine_tune::FineTuneError;
+use crate::fisher::FisherError;
+use crate::head::HeadError;
+use crate::heat_map::HeatMapError;
+use crate::layer::LayerError;
+use crate::logit_map::LogitMapError;
+use crate::score::DimensionError;
+use crate::stored_trigger::StoredTriggerError;
+use crate::trigger::TriggerError;
 
 /// Why a run ends before its last candidate.
 #[derive(Debug)]

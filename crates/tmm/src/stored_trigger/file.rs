@@ -8,7 +8,7 @@ use lookalike_vision::Pixels;
 use safetensors::{Dtype, SafeTensors};
 
 use super::{MAX_TRIGGER_FILE_BYTES, StoredTrigger, StoredTriggerError, ensure_size};
-use crate::TriggerKind;
+use crate::trigger::TriggerKind;
 use crate::trigger::shape;
 
 /// Version of the format, in the metadata.

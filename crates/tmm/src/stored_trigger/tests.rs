@@ -4,7 +4,8 @@ use lookalike_plugin_api::{Budget, Completion};
 use safetensors::SafeTensors;
 
 use super::*;
-use crate::{TriggerSearch, optimise_trigger, tiny};
+use crate::tiny;
+use crate::trigger::{TriggerSearch, optimise_trigger};
 
 fn trigger(pixels: Pixels) -> Trigger {
     Trigger { pixels, trace: vec![0.75, 0.125], completion: Completion::Complete }

@@ -2,7 +2,7 @@ use lookalike_plugin_api::Completion;
 use lookalike_vision::Pixels;
 
 use super::{FLAT_GAIN, Trigger, TriggerError};
-use crate::Adam;
+use crate::adam::Adam;
 
 /// One trigger on its way down.
 #[derive(Debug)]

@@ -128,7 +128,8 @@ mod tests {
     use lookalike_plugin_api::Completion;
 
     use super::*;
-    use crate::{TriggerSearch, optimise_trigger, tiny};
+    use crate::tiny;
+    use crate::trigger::{TriggerSearch, optimise_trigger};
 
     fn images(count: u64) -> Vec<Pixels> {
         let model = tiny::model();

@@ -2,7 +2,8 @@ use lookalike_plugin_api::{CancelFlag, Completion};
 
 use super::loss::losses_and_gradients;
 use super::*;
-use crate::{patch_mask, tiny};
+use crate::patch::patch_mask;
+use crate::tiny;
 
 fn search() -> TriggerSearch<'static> {
     TriggerSearch { steps: 30, learning_rate: 0.015, patience: 0, mask: None }
