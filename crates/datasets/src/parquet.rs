@@ -59,6 +59,7 @@ impl Place {
         let label = match &row.label {
             None => None,
             Some(LabelValue::Number(number)) => Some(number.to_string()),
+            Some(LabelValue::Class(name)) => Some(name.clone()),
             Some(LabelValue::Text(text)) => Some(std::str::from_utf8(text).map_err(not_text)?.to_owned()),
         };
         // A key that is no text is as good as none: nothing is stored under it here.

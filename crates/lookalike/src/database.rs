@@ -56,7 +56,7 @@ impl Database {
     }
 
     /// Opens the database in this directory with the model that made its rows, the views that it keeps and the rerankers
-    /// that come with this library (`tmm`).
+    /// that come with this library (`multiview`, `tmm`).
     ///
     /// # Errors
     ///

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use parquet::basic::Type as PhysicalType;
+use parquet::basic::{ConvertedType, Type as PhysicalType};
 use parquet::column::reader::ColumnReaderImpl;
 use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int32Type, Int64Type};
 use parquet::schema::types::ColumnDescPtr;
@@ -46,24 +46,41 @@ pub enum LabelValue {
     /// The bytes of a text, which need not be UTF-8.
     Text(TableBytes),
     /// A whole number.
-    Number(i64),
+    Number(i128),
+    /// The name of a class, which the file's metadata gives for a number (Hugging Face's `ClassLabel`).
+    Class(String),
 }
 
 /// A column of labels, of whichever type it is.
 pub(crate) enum Label {
     Text(Flat<ByteArrayType>),
-    Int32(Flat<Int32Type>),
-    Int64(Flat<Int64Type>),
+    Int32(Flat<Int32Type>, Sign),
+    Int64(Flat<Int64Type>, Sign),
+}
+
+/// Whether the numbers of a column have a sign: their bits are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    Signed,
+    Unsigned,
+}
+
+impl Sign {
+    fn of(column: &ColumnDescPtr) -> Self {
+        let unsigned =
+            [ConvertedType::UINT_8, ConvertedType::UINT_16, ConvertedType::UINT_32, ConvertedType::UINT_64];
+        if unsigned.contains(&column.converted_type()) { Self::Unsigned } else { Self::Signed }
+    }
 }
 
 impl Label {
     /// The column holds texts or whole numbers.
     pub(crate) fn open((column, pages): (ColumnDescPtr, Pages)) -> Self {
-        let found = column.physical_type();
+        let (found, sign) = (column.physical_type(), Sign::of(&column));
         if found == PhysicalType::INT32 {
-            Self::Int32(Flat::new((column, pages)))
+            Self::Int32(Flat::new((column, pages)), sign)
         } else if found == PhysicalType::INT64 {
-            Self::Int64(Flat::new((column, pages)))
+            Self::Int64(Flat::new((column, pages)), sign)
         } else {
             Self::Text(Flat::new((column, pages)))
         }
@@ -77,8 +94,18 @@ impl Label {
             Self::Text(column) => {
                 map::<ByteArray>(column.read(rows)?, |text| LabelValue::Text(TableBytes(text)))
             }
-            Self::Int32(column) => map(column.read(rows)?, |number| LabelValue::Number(i64::from(number))),
-            Self::Int64(column) => map(column.read(rows)?, LabelValue::Number),
+            Self::Int32(column, sign) => map(column.read(rows)?, |number| {
+                LabelValue::Number(match sign {
+                    Sign::Signed => number.into(),
+                    Sign::Unsigned => number.cast_unsigned().into(),
+                })
+            }),
+            Self::Int64(column, sign) => map(column.read(rows)?, |number| {
+                LabelValue::Number(match sign {
+                    Sign::Signed => number.into(),
+                    Sign::Unsigned => number.cast_unsigned().into(),
+                })
+            }),
         })
     }
 }

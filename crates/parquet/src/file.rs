@@ -43,6 +43,11 @@ impl TableFile {
         entries.iter().find(|entry| entry.key == key)?.value.as_deref()
     }
 
+    /// The path of a column, with dots between its parts.
+    pub(crate) fn name_of(&self, column: usize) -> String {
+        self.schema().column(column).path().string()
+    }
+
     pub(crate) fn groups(&self) -> usize {
         self.metadata.num_row_groups()
     }

@@ -12,6 +12,7 @@
 //!
 //! What it does not do: it decodes no image, stores nothing, writes no file.
 
+mod class_names;
 mod column;
 mod fault;
 mod file;

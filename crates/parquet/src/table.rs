@@ -8,6 +8,7 @@ use parquet::basic::Type as PhysicalType;
 use parquet::data_type::ByteArrayType;
 use thiserror::Error;
 
+use crate::class_names::class_names;
 use crate::column::{Flat, Label, LabelValue, Lists, TableBytes};
 use crate::fault::ParquetFault;
 use crate::file::{TableFile, guarded};
@@ -44,7 +45,8 @@ pub struct TableColumns {
     /// Names for the column of the encoded images; the first that the file has is read. It is binary, or a struct with
     /// a binary field `bytes`.
     pub image: Vec<String>,
-    /// The column of the labels: texts, or whole numbers, which become their digits.
+    /// The column of the labels: texts, or whole numbers, which are classes by their names where the file's metadata has
+    /// these (Hugging Face's `ClassLabel`; -1 is no label there).
     pub label: LabelColumn,
 }
 
@@ -105,6 +107,8 @@ pub struct ImageTable {
     key: Option<usize>,
     label: Option<usize>,
     tags: Option<usize>,
+    /// Names of the classes that label numbers stand for.
+    classes: Option<Vec<String>>,
     features: Option<Features>,
     next_group: usize,
     group: Option<Group>,
@@ -137,6 +141,7 @@ impl ImageTable {
             let file = TableFile::open(file)?;
             let image = image_column(&file, &columns.image)?;
             let label = label_column(&file, &columns.label)?;
+            let classes = label.and_then(|label| class_names(|key| file.entry(key), &file.name_of(label)));
             let (key, tags) = (file.flat(&[KEY], TEXT), file.flat(&[TAGS], TEXT));
             let read = Vec::new().into_iter();
             Ok(Self {
@@ -145,6 +150,7 @@ impl ImageTable {
                 key,
                 label,
                 tags,
+                classes,
                 features: None,
                 next_group: 0,
                 group: None,
@@ -172,6 +178,18 @@ impl ImageTable {
     pub fn announced(&self) -> u64 {
         let rows = |group| self.file.group_rows(group).unwrap_or(0);
         (0..self.file.groups()).fold(0, |sum, group| sum.saturating_add(rows(group)))
+    }
+
+    /// A label under the name of its class, if it is a number of one.
+    fn named(&self, label: LabelValue) -> Option<LabelValue> {
+        match (label, &self.classes) {
+            (LabelValue::Number(-1), Some(_)) => None,
+            (LabelValue::Number(number), Some(names)) => {
+                let name = usize::try_from(number).ok().and_then(|number| names.get(number));
+                Some(name.map_or(LabelValue::Number(number), |name| LabelValue::Class(name.clone())))
+            }
+            (label, _) => Some(label),
+        }
     }
 
     /// Reads on; false at the end.
@@ -239,7 +257,8 @@ impl Iterator for ImageTable {
                 }
             }
         }
-        let row = self.read.next()?;
+        let mut row = self.read.next()?;
+        row.label = row.label.and_then(|label| self.named(label));
         let number = self.row;
         self.row += 1;
         Some(Ok(TableRow { number, ..row }))

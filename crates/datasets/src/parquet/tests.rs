@@ -142,6 +142,29 @@ fn plain_columns_and_texts_are_read_by_the_names_given() {
 }
 
 #[test]
+fn unsigned_labels_and_the_names_of_classes_are_read_as_they_are_meant() {
+    let labels = |schema: &str, labels: &[i32], about: Option<&str>| {
+        let about = about.map(|about| {
+            vec![::parquet::file::metadata::KeyValue::new("huggingface".to_owned(), about.to_owned())]
+        });
+        let content =
+            file(schema, WriterProperties::builder().set_key_value_metadata(about), 1, |_, writer| {
+                let images: Vec<ByteArray> = (0..labels.len()).map(|row| png(row).into()).collect();
+                column::<ByteArrayType>(writer, &images, None);
+                column::<Int32Type>(writer, labels, None);
+            });
+        read(&content).unwrap().map(|sample| sample.unwrap().label).collect::<Vec<_>>()
+    };
+    let some = |label: &str| Some(label.to_owned());
+    let unsigned = "message m { required binary image; required int32 label (UINT_32); }";
+    assert_eq!(labels(unsigned, &[-294_967_296, 7], None), [some("4000000000"), some("7")]);
+    let signed = "message m { required binary image; required int32 label; }";
+    let about = r#"{"info": {"features": {"label": {"names": ["plane", "bird"], "_type": "ClassLabel"}}}}"#;
+    let found = labels(signed, &[1, 0, -1, 5], Some(about));
+    assert_eq!(found, [some("bird"), some("plane"), None, some("5")]);
+}
+
+#[test]
 fn rows_without_an_image_are_errors_of_their_own() {
     let schema = "message m { optional binary image; required binary label; }";
     let content = file(schema, WriterProperties::builder(), 1, |_, writer| {

@@ -46,6 +46,9 @@ fn item(row: &TableRow, key: &str) -> Result<IngestItem, RefusalReason> {
     let label = match &row.label {
         Some(LabelValue::Text(label)) => Some(text(label, "label", schema::LABEL, MAX_LABEL_BYTES)?),
         Some(LabelValue::Number(number)) => Some(number.to_string()),
+        Some(LabelValue::Class(name)) => {
+            Some(text(name.as_bytes(), "label", schema::LABEL, MAX_LABEL_BYTES)?)
+        }
         None => None,
     };
     let tags = row.tags.as_deref().map(parse_tags).transpose()?.unwrap_or_default();
