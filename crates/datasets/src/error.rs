@@ -42,7 +42,7 @@ pub enum DatasetError {
         expected: String,
     },
     /// A folder holds no image at all.
-    #[error("{} holds no image file ({skipped} other files); known are {}", folder.display(), IMAGE_EXTENSIONS.join(", "))]
+    #[error("{} holds no image file ({skipped} other files); known are {}; .parquet and .tar files in it are named by themselves", folder.display(), IMAGE_EXTENSIONS.join(", "))]
     Empty {
         /// The folder.
         folder: PathBuf,
