@@ -7,5 +7,5 @@ pub const MAX_IMAGE_BYTES: u64 = 16 << 20;
 /// Most images of one SVHN file, members of one archive and rows of one Parquet file.
 pub const MAX_SAMPLES: u64 = 1 << 24;
 
-/// Extensions of the files that [`image_folder`] takes for images, lower case.
+/// Extensions of the files that [`image_folder`](crate::image_folder) takes for images, lower case.
 pub const IMAGE_EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "ppm", "pgm", "pnm", "bmp", "webp"];
