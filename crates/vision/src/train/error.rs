@@ -4,7 +4,7 @@ use crate::compute::DeviceError;
 use crate::manifest::ManifestError;
 use crate::model::ModelError;
 
-/// Most bytes of pixels that a [`TrainSet`] holds: 4 GiB, which is all of CIFAR-10 twenty times, or 28,000 images of
+/// Most bytes of pixels that a [`TrainSet`](crate::TrainSet) holds: 4 GiB, which is all of CIFAR-10 twenty times, or 28,000 images of
 /// 224 x 224 colour pixels.
 pub const MAX_SET_BYTES: u64 = 4 << 30;
 
