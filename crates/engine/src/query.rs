@@ -38,7 +38,7 @@ pub enum QueryImage {
 ///
 /// let photo = std::fs::read("query.png")?;
 /// let query = Query { hits: 5, filter: Some("label != test".parse()?), ..Query::encoded(photo) };
-/// let reranked = Query { rerank: Some(Rerank::new("tmm")), ..query };
+/// let reranked = Query { rerank: Some(Rerank::new("multiview")), ..query };
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
