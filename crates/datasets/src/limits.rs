@@ -4,7 +4,7 @@
 /// database accepts.
 pub const MAX_IMAGE_BYTES: u64 = 16 << 20;
 
-/// Most images of one SVHN file, members of one archive and rows of one Parquet file.
+/// Most images of one SVHN file and members of one archive.
 pub const MAX_SAMPLES: u64 = 1 << 24;
 
 /// Extensions of the files that [`image_folder`](crate::image_folder) takes for images, lower case.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lookalike_parquet::{ImageTable, LabelValue, TableColumns, TableFault, TableRow};
 
-use crate::encoded::{check_content, check_count, check_size};
+use crate::encoded::{check_content, check_size};
 use crate::{DatasetError, Sample, SampleImage, Samples};
 
 /// The images of a Parquet file: encoded bytes in one column, labels in another.
@@ -13,16 +13,14 @@ use crate::{DatasetError, Sample, SampleImage, Samples};
 /// The key of a sample is the text in the column `key`, or the file's name without its extension and the row,
 /// `train-00000-of-00001/0000042`; a label is the text or the number in its column, or none where that is null. Samples
 /// come in the order of the rows, and row group after row group; in memory is one page of each column, at most
-/// [`MAX_PAGE_BYTES`](lookalike_parquet::MAX_PAGE_BYTES), with its dictionary. At most [`MAX_SAMPLES`] rows are read. Pages may be
-/// uncompressed, or compressed with snappy or gzip.
+/// [`MAX_PAGE_BYTES`](lookalike_parquet::MAX_PAGE_BYTES), with its dictionary. At most
+/// [`MAX_ROWS`](lookalike_parquet::MAX_ROWS) rows are read. Pages may be uncompressed, or compressed with snappy or gzip.
 ///
 /// # Errors
 ///
 /// [`DatasetError`] when the file cannot be opened, is no Parquet file, or lacks the columns. Among the samples: a row
 /// without an image, or with one that is too large or begins like none, is an error of its own; of a row group with a
 /// damaged page the rest is lost, and the next group follows.
-///
-/// [`MAX_SAMPLES`]: crate::MAX_SAMPLES
 pub fn parquet_images(path: &Path, columns: &TableColumns) -> Result<Samples, DatasetError> {
     let file = File::open(path).map_err(|source| DatasetError::Open { path: path.to_owned(), source })?;
     let stem = path.file_stem().and_then(|stem| stem.to_str());
@@ -30,7 +28,6 @@ pub fn parquet_images(path: &Path, columns: &TableColumns) -> Result<Samples, Da
     let damaged = |row, source| DatasetError::Parquet { path: path.to_owned(), row, source };
     let table = ImageTable::open(file, columns).map_err(|source| damaged(0, source))?;
     let length = table.announced();
-    check_count(path, length)?;
     let place = Place { path: path.to_owned(), stem };
     let rows = table.map(move |row| match row {
         Ok(row) => place.sample(&row),

@@ -7,6 +7,9 @@ pub(crate) const MAX_FOOTER_BYTES: u64 = 16 << 20;
 /// Groups that may lie in each other in a schema: its parser descends by recursion, and a stack cannot grow.
 pub(crate) const MAX_SCHEMA_DEPTH: usize = 32;
 
+/// Most rows of one file.
+pub const MAX_ROWS: u64 = 1 << 24;
+
 /// What is wrong with a Parquet file.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -25,6 +28,12 @@ pub enum ParquetFault {
     /// The schema's groups lie too deep in each other.
     #[error("its schema is deeper than {MAX_SCHEMA_DEPTH} groups; flatten it")]
     SchemaDepth,
+    /// The file has too many rows.
+    #[error("it is said to have {found} rows, at most {MAX_ROWS} are read; split the file")]
+    TooManyRows {
+        /// Rows announced.
+        found: u64,
+    },
     /// A footer or page header is damaged.
     #[error("a header is damaged; copy the file again")]
     Header,

@@ -25,16 +25,17 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetFault>) -> Resu
 /// A file with its metadata. The parser may panic on what it finds: callers work in [`guarded`].
 pub(crate) struct TableFile {
     file: Arc<File>,
-    length: u64,
+    /// Where pages end and the footer begins.
+    end: u64,
     metadata: ParquetMetaData,
 }
 
 impl TableFile {
     pub(crate) fn open(file: File) -> Result<Self, ParquetFault> {
         let length = file.len();
-        check_footer(&file, length)?;
+        let end = check_footer(&file, length)?;
         let metadata = ParquetMetaDataReader::new().parse_and_finish(&file)?;
-        Ok(Self { file: Arc::new(file), length, metadata })
+        Ok(Self { file: Arc::new(file), end, metadata })
     }
 
     /// An entry of the file's own metadata.
@@ -96,13 +97,16 @@ impl TableFile {
         // Some writers say 0 where there is no dictionary.
         let dictionary = chunk.dictionary_page_offset().filter(|offset| (1..data).contains(offset));
         let start = u64::try_from(dictionary.unwrap_or(data)).ok();
+        let start = start.filter(|start| *start >= MAGIC.len() as u64);
         let bytes = u64::try_from(chunk.compressed_size()).ok();
         let range = start.zip(bytes).and_then(|(start, bytes)| Some(start..start.checked_add(bytes)?));
-        let range = range.filter(|range| range.end <= self.length);
+        let range = range.filter(|range| range.end <= self.end);
         let range = range.ok_or_else(|| ParquetFault::Outside { column: name() })?;
-        let pages = Pages::new(Arc::clone(&self.file), range, chunk.compression(), values)
+        let column = chunk.column_descr_ptr();
+        let lists = column.max_rep_level() > 0;
+        let pages = Pages::new(Arc::clone(&self.file), range, chunk.compression(), values, lists)
             .ok_or_else(|| ParquetFault::Codec { column: name(), found: chunk.compression().to_string() })?;
-        Ok((chunk.column_descr_ptr(), pages))
+        Ok((column, pages))
     }
 
     /// Names of the first columns, for people.
@@ -122,8 +126,8 @@ impl TableFile {
     }
 }
 
-/// Checks what the parser of the footer does not check itself.
-fn check_footer(file: &File, length: u64) -> Result<(), ParquetFault> {
+/// Checks what the parser of the footer does not check itself, and gives the place where the footer begins.
+fn check_footer(file: &File, length: u64) -> Result<u64, ParquetFault> {
     let ends = (MAGIC.len() * 2 + 4) as u64;
     if length < ends || file.get_bytes(0, MAGIC.len())? != MAGIC[..] {
         return Err(ParquetFault::NotParquet);
@@ -137,8 +141,12 @@ fn check_footer(file: &File, length: u64) -> Result<(), ParquetFault> {
     if found > MAX_FOOTER_BYTES {
         return Err(ParquetFault::Footer { found });
     }
-    let start = (length - 8).checked_sub(found).ok_or(ParquetFault::NotParquet)?;
-    check_schema(&file.get_bytes(start, found as usize)?)
+    if found > length - ends {
+        return Err(ParquetFault::NotParquet);
+    }
+    let start = length - 8 - found;
+    check_schema(&file.get_bytes(start, found as usize)?)?;
+    Ok(start)
 }
 
 /// Refuses a schema that is too deep, before a parser descends into it.

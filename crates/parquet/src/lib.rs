@@ -21,6 +21,6 @@ mod table;
 mod thrift;
 
 pub use column::{LabelValue, TableBytes};
-pub use fault::ParquetFault;
+pub use fault::{MAX_ROWS, ParquetFault};
 pub use pages::MAX_PAGE_BYTES;
 pub use table::{ImageTable, LabelColumn, TableColumns, TableFault, TableRow};

@@ -35,6 +35,8 @@ pub(crate) struct Pages {
     codec: Codec,
     /// Values that pages may still have.
     values: u64,
+    /// Whether a row may have several values; pages of other columns have no repetition levels.
+    lists: bool,
     /// Whether there was a dictionary: the parser takes it for granted where values refer to one.
     dictionary: bool,
 }
@@ -53,6 +55,7 @@ impl Pages {
         range: Range<u64>,
         compression: Compression,
         values: u64,
+        lists: bool,
     ) -> Option<Self> {
         let codec = match compression {
             Compression::UNCOMPRESSED => Codec::None,
@@ -64,7 +67,7 @@ impl Pages {
             | Compression::ZSTD(_)
             | Compression::LZ4_RAW => return None,
         };
-        Some(Self { file, range, codec, values, dictionary: false })
+        Some(Self { file, range, codec, values, lists, dictionary: false })
     }
 
     fn next_page(&mut self) -> Result<Option<Page>, ParquetFault> {
@@ -77,7 +80,7 @@ impl Pages {
         let length = within(header.compressed, most)?;
         let bytes = self.file.get_bytes(self.range.start, length as usize)?;
         self.range.start += length;
-        let page = header.into_page(bytes, self.codec, &mut self.values)?;
+        let page = header.into_page(bytes, self.codec, &mut self.values, self.lists)?;
         if page.is_dictionary_page() {
             self.dictionary = true;
         } else if page.encoding() != Encoding::PLAIN && !self.dictionary {
@@ -174,7 +177,13 @@ impl Header {
         Ok((header, (bytes.len() - input.left()) as u64))
     }
 
-    fn into_page(self, bytes: Bytes, codec: Codec, values: &mut u64) -> Result<Page, ParquetFault> {
+    fn into_page(
+        self,
+        bytes: Bytes,
+        codec: Codec,
+        values: &mut u64,
+        lists: bool,
+    ) -> Result<Page, ParquetFault> {
         if let Some(dictionary) = self.dictionary {
             let buf = decompressed(bytes, self.uncompressed, codec)?;
             // Every value of a plain dictionary has at least 4 bytes.
@@ -199,7 +208,8 @@ impl Header {
         }
         // Levels come first and are not compressed.
         let most = (bytes.len() as u64).min(u64::from(u32::MAX));
-        let (definition, repetition) = (within(details.numbers[5], most)?, within(details.numbers[6], most)?);
+        let definition = within(details.numbers[5], most)?;
+        let repetition = within(details.numbers[6], if lists { most } else { 0 })?;
         let levels = within((definition + repetition).cast_signed(), most)?;
         let buf = if details.compressed && bytes.len() as u64 > levels {
             let values = self.uncompressed.saturating_sub(levels.cast_signed());
@@ -322,6 +332,21 @@ mod tests {
             let cut = decompressed(packed.slice(..packed.len() / 2), 1000, codec);
             assert!(matches!(cut, Err(ParquetFault::Compressed)), "{cut:?}");
         }
+    }
+
+    #[test]
+    fn pages_of_columns_without_lists_have_no_repetition_levels() {
+        // Kind 3, 8 bytes of either size; version 2: 1 value, none null, 1 row, plain, levels of 0 and 2 bytes.
+        let bytes =
+            [0x15, 6, 0x15, 16, 0x15, 16, 0x5c, 0x15, 2, 0x15, 0, 0x15, 2, 0x15, 0, 0x15, 0, 0x15, 4, 0, 0];
+        let page = |lists| {
+            let (header, length) = Header::read(&bytes).unwrap();
+            assert_eq!(length, bytes.len() as u64);
+            header.into_page(Bytes::from_static(&[0; 8]), Codec::None, &mut 1, lists)
+        };
+        assert!(page(true).is_ok());
+        let found = page(false).map(|_| ());
+        assert!(matches!(found, Err(ParquetFault::PageSize { found: 2, most: 0 })), "{found:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::class_names::class_names;
 use crate::column::{Flat, Label, LabelValue, Lists, TableBytes};
-use crate::fault::ParquetFault;
+use crate::fault::{MAX_ROWS, ParquetFault};
 use crate::file::{TableFile, guarded};
 
 /// Rows read at once. They share the memory of their pages, so this is about the number of calls, not about memory.
@@ -103,6 +103,8 @@ pub struct TableFault {
 /// In memory is one page of each column that is read, with its dictionary.
 pub struct ImageTable {
     file: TableFile,
+    /// Rows that the footer announces.
+    announced: u64,
     image: usize,
     key: Option<usize>,
     label: Option<usize>,
@@ -135,10 +137,12 @@ impl ImageTable {
     ///
     /// # Errors
     ///
-    /// [`ParquetFault`] when it is no Parquet file, its metadata is damaged or too large, or it lacks the columns.
+    /// [`ParquetFault`] when it is no Parquet file, its metadata is damaged or too large, it announces
+    /// more than [`MAX_ROWS`] rows, or it lacks the columns.
     pub fn open(file: File, columns: &TableColumns) -> Result<Self, ParquetFault> {
         guarded(|| {
             let file = TableFile::open(file)?;
+            let announced = announced_rows(&file)?;
             let image = image_column(&file, &columns.image)?;
             let label = label_column(&file, &columns.label)?;
             let classes = label.and_then(|label| class_names(|key| file.entry(key), &file.name_of(label)));
@@ -146,6 +150,7 @@ impl ImageTable {
             let read = Vec::new().into_iter();
             Ok(Self {
                 file,
+                announced,
                 image,
                 key,
                 label,
@@ -176,8 +181,7 @@ impl ImageTable {
 
     /// Rows that the file announces; it may have fewer.
     pub fn announced(&self) -> u64 {
-        let rows = |group| self.file.group_rows(group).unwrap_or(0);
-        (0..self.file.groups()).fold(0, |sum, group| sum.saturating_add(rows(group)))
+        self.announced
     }
 
     /// A label under the name of its class, if it is a number of one.
@@ -208,7 +212,10 @@ impl ImageTable {
             }
             let number = self.next_group;
             self.next_group += 1;
-            self.group = Some(self.open_group(number)?);
+            // The columns of an empty group may be said to lie anywhere.
+            if self.file.group_rows(number)? > 0 {
+                self.group = Some(self.open_group(number)?);
+            }
         }
     }
 
@@ -241,8 +248,6 @@ impl Iterator for ImageTable {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.read.len() == 0 {
-            // The rows of this group that are left, where something is wrong with it.
-            let group = self.next_group;
             match guarded(|| self.advance()) {
                 Ok(true) => {}
                 Ok(false) => return None,
@@ -250,7 +255,8 @@ impl Iterator for ImageTable {
                     let row = self.row;
                     let left = match self.group.take() {
                         Some(open) => open.left,
-                        None => self.file.group_rows(group).unwrap_or(0),
+                        // The group could not be opened.
+                        None => self.file.group_rows(self.next_group.saturating_sub(1)).unwrap_or(0),
                     };
                     self.row = self.row.saturating_add(left);
                     return Some(Err(TableFault { row, source }));
@@ -299,6 +305,15 @@ impl Group {
         self.left -= count as u64;
         Ok(rows)
     }
+}
+
+/// The rows of all groups, refused beyond [`MAX_ROWS`]: rows that share a value cost a file next to nothing.
+fn announced_rows(file: &TableFile) -> Result<u64, ParquetFault> {
+    let mut found = 0_u64;
+    for group in 0..file.groups() {
+        found = found.saturating_add(file.group_rows(group)?);
+    }
+    if found > MAX_ROWS { Err(ParquetFault::TooManyRows { found }) } else { Ok(found) }
 }
 
 fn image_column(file: &TableFile, names: &[String]) -> Result<usize, ParquetFault> {

@@ -8,7 +8,7 @@ use ::parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use ::parquet::schema::parser::parse_message_type;
 use lookalike_plugin_api::SplitMix64;
 
-use lookalike_parquet::{LabelColumn, ParquetFault};
+use lookalike_parquet::{LabelColumn, MAX_ROWS, ParquetFault};
 
 use super::*;
 use crate::MAX_IMAGE_BYTES;
@@ -206,20 +206,79 @@ fn files_that_cannot_be_used_are_refused_with_the_reason() {
     assert!(matches!(fault(&[&b"PAR1"[..], &footer, &length, b"PAR1"].concat()), ParquetFault::SchemaDepth));
 }
 
+fn footer_start(content: &[u8]) -> usize {
+    let (_, length) = content[..content.len() - 4].split_last_chunk().unwrap();
+    content.len() - 8 - u32::from_le_bytes(*length) as usize
+}
+
+/// The places behind every `name` in the footer.
+fn footer_places(content: &[u8], name: &[u8]) -> Vec<usize> {
+    let places = footer_start(content)..content.len() - name.len();
+    places.filter(|at| content[*at..].starts_with(name)).map(|at| at + name.len()).collect()
+}
+
+#[test]
+fn columns_lie_between_the_magic_and_the_footer_or_are_refused() {
+    let properties = WriterProperties::builder().set_dictionary_enabled(false);
+    let mut content = file("message m { required binary image; }", properties, 1, |_, writer| {
+        column::<ByteArrayType>(writer, &[png(49).into()], None);
+    });
+    assert_eq!(read(&content).unwrap().count(), 1);
+    // Behind the name and the codec of the one column come its values, its sizes (field 7 the stored one, here of two
+    // bytes), and the place of its page, 4: twice that in the zigzag of the format.
+    let name = footer_places(&content, b"\x05image\x15\x00")[0];
+    let place = name + content[name..].windows(2).position(|field| field == [0x26, 8]).unwrap() + 1;
+    let footer = footer_start(&content);
+    let mut moved = |offset: u8, end: usize| {
+        let bytes = 2 * (end - usize::from(offset));
+        content[place] = 2 * offset;
+        content[place - 3] = 0x80 | (bytes & 0x7f) as u8;
+        content[place - 2] = (bytes >> 7) as u8;
+        content.clone()
+    };
+    for (offset, end) in [(0, footer), (3, footer), (4, footer + 1)] {
+        let found = fault(&moved(offset, end));
+        assert!(
+            matches!(&found, ParquetFault::Outside { column } if column == "image"),
+            "from {offset} to {end}: {found:?}"
+        );
+    }
+    // Up to the footer all may be pages, and the one that holds the row is.
+    assert_eq!(read(&moved(4, footer)).unwrap().flatten().count(), 1);
+}
+
+#[test]
+fn more_rows_than_are_read_are_refused_before_the_first() {
+    let properties = WriterProperties::builder().set_dictionary_enabled(false);
+    let content = file("message m { required binary image; }", properties, 1, |_, writer| {
+        column::<ByteArrayType>(writer, &[png(1).into()], None);
+    });
+    // The rows of the group: field 3 after its bytes, 2 * 1 in the zigzag of the format.
+    let rows = |number: &[u8]| {
+        let [.., at] = footer_places(&content, &[0x16, 2])[..] else { panic!("no rows") };
+        let mut content = [&content[..at - 1], number, &content[at..]].concat();
+        let end = content.len();
+        let length = u32::from_le_bytes(*content[end - 8..].first_chunk().unwrap()) + number.len() as u32 - 1;
+        content[end - 8..end - 4].copy_from_slice(&length.to_le_bytes());
+        content
+    };
+    assert_eq!(read(&rows(&[2])).unwrap().len_hint(), Some(1));
+    let most = read(&rows(&[0x80, 0x80, 0x80, 0x10])).unwrap();
+    assert_eq!(most.len_hint(), Some(MAX_ROWS));
+    let found = fault(&rows(&[0x82, 0x80, 0x80, 0x10]));
+    assert!(matches!(found, ParquetFault::TooManyRows { found } if found == MAX_ROWS + 1), "{found:?}");
+    assert!(matches!(fault(&rows(&[1])), ParquetFault::Header));
+}
+
 #[test]
 fn a_compression_that_is_not_supported_is_named() {
     let plain = hugging_face(WriterProperties::builder());
     let error = |codec: u8| {
         // The codec follows the names of the column: ... "bytes" then field 4.
         let mut content = plain.clone();
-        let footer = content.len()
-            - 8
-            - u32::from_le_bytes(*content[content.len() - 8..].first_chunk().unwrap()) as usize;
-        let name = b"\x05bytes\x15\x00";
-        let places: Vec<usize> =
-            (footer..content.len() - name.len()).filter(|at| content[*at..].starts_with(name)).collect();
+        let places = footer_places(&content, b"\x05bytes\x15\x00");
         assert_eq!(places.len(), 2);
-        places.iter().for_each(|at| content[at + name.len() - 1] = 2 * codec);
+        places.iter().for_each(|at| content[at - 1] = 2 * codec);
         fault(&content).to_string()
     };
     assert!(error(6).contains("compressed with ZSTD"), "{}", error(6));
@@ -236,6 +295,23 @@ fn what_follows_a_damaged_row_group_is_read() {
     assert!(matches!(found[0], Err(DatasetError::Parquet { row: 0, .. })), "{:?}", found[0]);
     let keys: Vec<&str> = found[1..].iter().map(|sample| sample.as_ref().unwrap().key.as_str()).collect();
     assert_eq!((keys.len(), keys[0]), (40, "train-0/0000040"));
+}
+
+#[test]
+fn rows_keep_their_numbers_behind_an_empty_group_and_one_that_cannot_be_opened() {
+    let mut content =
+        file("message m { required binary image; }", WriterProperties::builder(), 3, |group, writer| {
+            let images: Vec<ByteArray> = (0..[0, 5, 2][group]).map(|row| png(row).into()).collect();
+            column::<ByteArrayType>(writer, &images, None);
+        });
+    // The codec of the group in the middle becomes one that is not supported.
+    let places = footer_places(&content, b"\x05image\x15\x00");
+    assert_eq!(places.len(), 3);
+    content[places[1] - 1] = 12;
+    let found: Vec<_> = read(&content).unwrap().collect();
+    assert!(matches!(found[0], Err(DatasetError::Parquet { row: 0, .. })), "{:?}", found[0]);
+    let keys: Vec<&str> = found[1..].iter().map(|sample| sample.as_ref().unwrap().key.as_str()).collect();
+    assert_eq!(keys, ["train-0/0000005", "train-0/0000006"]);
 }
 
 #[test]

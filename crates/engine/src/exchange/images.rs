@@ -51,7 +51,8 @@ impl ParquetImages {
     ///
     /// # Errors
     ///
-    /// [`FileError`] when it is no Parquet file, has no images, is of a newer format, or its metadata is damaged.
+    /// [`FileError`] when it is no Parquet file, has no images or too many rows, is of a newer format, or its metadata is
+    /// damaged.
     pub fn open(file: File, name: &str) -> Result<Self, FileError> {
         let table = ImageTable::open(file, &TableColumns::default())?;
         if let Some(found) = table.entry(schema::FORMAT)
