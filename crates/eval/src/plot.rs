@@ -1,4 +1,7 @@
 //! Plots as SVG: readable in grey, by the colour-blind, and without their colours.
+//!
+//! plotters draws; axes, legend and the places of labels are ours, because its legend lies over the data, its logarithmic
+//! axes have labels at powers of ten or at all their multiples, and it places no labels beside points.
 
 mod axis;
 mod bars;
